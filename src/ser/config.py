@@ -1,0 +1,478 @@
+"""Where things lie, and the settings of an experiment as frozen dataclasses.
+
+A `Recipe` holds everything that decides a result: corpora and classes, audio, features,
+augmentation, model, training. It goes to JSON and back, and has a hash that changes exactly
+when one of those settings does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from ser.errors import SerError
+from ser.files import read_json
+
+FEATURE_KINDS = (
+    "mfcc",
+    "log_mel",
+    "chroma",
+    "spectral_contrast",
+    "zero_crossing_rate",
+    "rms",
+)
+
+_STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Range = tuple[float, float]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+    """The project's folders.
+
+    Attributes
+    ----------
+    root : Path
+        The folder that holds ``data/``, ``models/`` and ``reports/``.
+    """
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """Corpora as released, never changed."""
+        return self.root / "data" / "raw"
+
+    @property
+    def interim(self) -> Path:
+        """The metadata table."""
+        return self.root / "data" / "interim"
+
+    @property
+    def processed(self) -> Path:
+        """Cached features."""
+        return self.root / "data" / "processed"
+
+    @property
+    def metadata(self) -> Path:
+        """The metadata table's file."""
+        return self.interim / "metadata.parquet"
+
+    @property
+    def models(self) -> Path:
+        """Released models."""
+        return self.root / "models"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs."""
+        return self.root / "models" / "runs"
+
+    @property
+    def reports(self) -> Path:
+        """Results: one folder per recipe and protocol."""
+        return self.root / "reports"
+
+
+def paths() -> Paths:
+    """Find the project's folder.
+
+    ``SER_ROOT`` wins; then the repository this package is installed from (``pip install -e .``);
+    then the current folder.
+
+    Returns
+    -------
+    Paths
+        The project's folders.
+    """
+    if os.environ.get("SER_ROOT"):
+        return Paths(Path(os.environ["SER_ROOT"]).expanduser().absolute())
+    repository = Path(__file__).resolve().parents[2]
+    return Paths(repository if (repository / "pyproject.toml").exists() else Path.cwd())
+
+
+def shown(path: Path) -> str:
+    """Write a path the way it should be read: relative to the project where it lies inside.
+
+    Parameters
+    ----------
+    path : Path
+        Any path.
+
+    Returns
+    -------
+    str
+        The path relative to `paths().root`, or unchanged when it lies elsewhere.
+    """
+    try:
+        return Path(path).absolute().relative_to(paths().root).as_posix()
+    except ValueError:
+        return str(path)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class AudioConfig:
+    """How a file becomes a waveform.
+
+    Attributes
+    ----------
+    sample_rate_hz : int
+        Every clip is resampled to this rate, in hertz.
+    trim_db : float or None
+        Cut leading and trailing parts quieter than the clip's peak by this many decibels
+        (`librosa.effects.trim`); None keeps the clip whole.
+    """
+
+    sample_rate_hz: Annotated[int, Field(ge=4_000, le=192_000)] = 22_050
+    trim_db: Positive | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FeatureConfig:
+    """How a waveform becomes an array of shape ``(n_frames, n_features)``.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        What is stacked along the feature axis, in this order; see ``FEATURE_KINDS``.
+    n_mfcc, n_mels, n_chroma : int
+        Number of cepstral coefficients, mel bands and chroma bins.
+    n_fft, hop_length : int
+        Analysis window and step, in samples.
+    fmin_hz, fmax_hz : float
+        Range of the mel filter bank, in hertz; `fmax_hz` None means half the sample rate.
+    n_deltas : int
+        0 for the features alone, 1 to append their first time differences, 2 for second ones too.
+    n_frames : int
+        Shorter clips are padded at their end with zeros, longer ones are cut.
+    """
+
+    kinds: tuple[Literal[FEATURE_KINDS], ...] = ("mfcc",)  # type: ignore[valid-type]
+    n_mfcc: Count = 40
+    n_mels: Count = 128
+    n_chroma: Count = 12
+    n_fft: Annotated[int, Field(ge=16)] = 2048
+    hop_length: Count = 512
+    fmin_hz: NonNegative = 0.0
+    fmax_hz: Positive | None = None
+    n_deltas: Annotated[int, Field(ge=0, le=2)] = 0
+    n_frames: Count = 174
+
+    @model_validator(mode="after")
+    def _check(self) -> FeatureConfig:
+        if not self.kinds or len(set(self.kinds)) != len(self.kinds):
+            raise ValueError("kinds needs at least one feature and each only once")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class AugmentationConfig:
+    """Waveform variants that are computed once per training clip and cached.
+
+    Every probability is the chance that a variant has that change at all; where the changes
+    are drawn, all of them stack. Ranges are uniform.
+
+    Attributes
+    ----------
+    n_variants : int
+        Copies made besides the original; 0 for none.
+    noise_p, pitch_p, stretch_p, gain_p, shift_p, room_p, band_pass_p : float
+        Probabilities of each change, 0 to 1.
+    noise_snr_db : (float, float)
+        Signal-to-noise ratio of added Gaussian noise, in decibels.
+    pitch_semitones : (float, float)
+        Pitch shift, in semitones, duration kept.
+    stretch_rate : (float, float)
+        Speed factor, pitch kept; above 1 is faster.
+    gain_db : (float, float)
+        Change of level, in decibels.
+    shift_fraction : (float, float)
+        Shift in time as a fraction of the clip, silence moving in.
+    seed : int
+        Part of the seed of every variant, beside the clip's content and the variant's number.
+    """
+
+    n_variants: Annotated[int, Field(ge=0, le=64)] = 0
+    noise_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    noise_snr_db: Range = (10.0, 30.0)
+    pitch_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    pitch_semitones: Range = (-2.0, 2.0)
+    stretch_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    stretch_rate: Range = (0.9, 1.1)
+    gain_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    gain_db: Range = (-6.0, 6.0)
+    shift_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    shift_fraction: Range = (-0.1, 0.1)
+    room_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    band_pass_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> AugmentationConfig:
+        for name in (
+            "noise_snr_db",
+            "pitch_semitones",
+            "stretch_rate",
+            "gain_db",
+            "shift_fraction",
+        ):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} must be (low, high), found ({low}, {high})")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class MaskingConfig:
+    """SpecAugment masks, drawn anew for every training batch.
+
+    Attributes
+    ----------
+    n_time_masks, n_feature_masks : int
+        How many stretches of frames, and of features, are set to the training mean.
+    max_time_frames, max_feature_bins : int
+        Largest width of each mask, in frames and in features.
+    """
+
+    n_time_masks: Annotated[int, Field(ge=0)] = 0
+    max_time_frames: Count = 20
+    n_feature_masks: Annotated[int, Field(ge=0)] = 0
+    max_feature_bins: Count = 6
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ModelConfig:
+    """Which architecture, with which sizes.
+
+    Attributes
+    ----------
+    architecture : str
+        A name from `ser.models.ARCHITECTURES`.
+    options : dict
+        Keyword arguments of that architecture's ``build`` function.
+    """
+
+    architecture: str = "cnn_lstm_attention"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TrainingConfig:
+    """How a model is fitted.
+
+    Attributes
+    ----------
+    epochs : int
+        Upper limit; early stopping usually ends before.
+    batch_size : int
+        Clips per step.
+    learning_rate : float
+        Initial rate of Adam.
+    clip_norm : float or None
+        Largest norm of each gradient.
+    weight_decay : float
+        Decoupled weight decay (AdamW); 0 for none.
+    label_smoothing : float
+        Share of each label that is spread over all classes, 0 to 1.
+    class_weights : bool
+        Weigh each class by the inverse of its frequency among the training clips.
+    mixup_alpha : float
+        Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
+    monitor : str
+        The quantity that checkpoints, early stopping and the learning rate look at. It is
+        computed on validation speakers.
+    patience : int
+        Epochs without improvement before training ends.
+    reduce_patience : int
+        Epochs without improvement before the learning rate is multiplied by `reduce_factor`.
+    reduce_factor : float
+        See `reduce_patience`; 0 to 1.
+    """
+
+    epochs: Count = 80
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    clip_norm: Positive | None = 1.0
+    weight_decay: NonNegative = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: bool = True
+    mixup_alpha: NonNegative = 0.0
+    monitor: Literal["val_loss", "val_accuracy", "val_uar"] = "val_loss"
+    patience: Count = 15
+    reduce_patience: Count = 6
+    reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Recipe:
+    """A named experiment: everything that decides its result, except the split and the seed.
+
+    Attributes
+    ----------
+    name : str
+        Also the name of its folder under ``reports/``.
+    description : str
+        One line for `ser recipes`.
+    corpora : tuple of str
+        Names from `ser.corpora`.
+    classes : tuple of str
+        The classes, in the order of the model's outputs. Clips of other emotions are left out.
+    merge : dict
+        Common label to class, before `classes` is applied, for example ``{"calm": "neutral"}``.
+    protocol : str
+        The protocol used where none is named.
+    """
+
+    name: str
+    description: str = ""
+    corpora: tuple[str, ...]
+    classes: tuple[str, ...]
+    merge: dict[str, str] = dataclasses.field(default_factory=dict)
+    protocol: str = "speaker-independent"
+    audio: AudioConfig = AudioConfig()
+    features: FeatureConfig = FeatureConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    masking: MaskingConfig = MaskingConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes needs at least two names and each only once")
+        return self
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turn a settings dataclass into plain JSON types.
+
+    Parameters
+    ----------
+    config : dataclass
+        Any dataclass of this module.
+
+    Returns
+    -------
+    dict
+        Its fields, nested, tuples as lists.
+    """
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
+
+
+def from_dict(kind: type[T], values: Any, *, source: str = "settings") -> T:
+    """Check plain values and make a settings dataclass of them.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass to make, for example `Recipe`.
+    values : dict
+        As `to_dict` gives them; fields left out take their defaults.
+    source : str
+        What the values were read from, for the error message.
+
+    Returns
+    -------
+    kind
+        The dataclass.
+
+    Raises
+    ------
+    SerError
+        When a field is unknown, of the wrong type or out of range; names the field and what is
+        allowed.
+
+    Examples
+    --------
+    >>> from_dict(AudioConfig, {"sample_rate_hz": 16000})
+    AudioConfig(sample_rate_hz=16000, trim_db=None)
+    >>> from_dict(AudioConfig, {"sample_rate": 16000})
+    Traceback (most recent call last):
+        ...
+    ser.errors.SerError: settings: no field 'sample_rate'. Did you mean 'sample_rate_hz'? Allowed: sample_rate_hz, trim_db.
+    """  # noqa: E501
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise SerError(f"{source}: {_first_problem(kind, error)}") from error
+
+
+def _first_problem(kind: type, error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    location = [str(part) for part in problem["loc"]]
+    if problem["type"] == "unexpected_keyword_argument":
+        owner: Any = kind
+        for part in location[:-1]:
+            default = owner.__dataclass_fields__[part].default
+            owner = type(default)
+        allowed = [field.name for field in dataclasses.fields(owner)]
+        close = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"no field {'.'.join(location)!r}.{hint} Allowed: {', '.join(allowed)}."
+    found = f", found {problem['input']!r}" if location else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(location) or 'value'}: {message}{found}."
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from a JSON file.
+
+    Parameters
+    ----------
+    path : Path
+        A file as `to_dict` and `json` write it.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+
+    Raises
+    ------
+    SerError
+        When the file is missing, is not JSON, or has a wrong field.
+    """
+    return from_dict(Recipe, read_json(Path(path)), source=str(path))
+
+
+def stable_hash(*parts: Any) -> str:
+    """Hash settings so that the same values give the same name on any machine.
+
+    Parameters
+    ----------
+    *parts : dataclass or JSON value
+        What the name stands for. The name and description of a `Recipe` do not count: they
+        change no result.
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits of a SHA-256.
+
+    Examples
+    --------
+    >>> stable_hash(AudioConfig()) == stable_hash(AudioConfig(sample_rate_hz=22_050))
+    True
+    """
+    values = []
+    for part in parts:
+        value = to_dict(part) if dataclasses.is_dataclass(part) else part
+        if isinstance(part, Recipe):
+            value = {k: v for k, v in value.items() if k not in ("name", "description", "protocol")}
+        values.append(value)
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
