@@ -1,0 +1,283 @@
+"""A file or an array becomes a mono float32 waveform, or one clear error.
+
+Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix says), resampling
+is soxr's at its high quality. Both are light to import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from ser.config import AudioConfig
+from ser.errors import AudioError
+
+MIN_DURATION_S = 0.05  # about four periods of the lowest male voice
+MAX_DURATION_S = 3_600.0
+SILENCE_DBFS = -70.0
+LFS_HEADER = b"version https://git-lfs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """What a file holds, before anything is changed.
+
+    Attributes
+    ----------
+    samples : ndarray of float32, shape (n_samples, n_channels)
+        Full scale is -1 to 1.
+    sample_rate_hz : int
+        Samples per second.
+    pcm_sha256 : str
+        SHA-256 of samples, rate and channel count: two files with the same sound have the same
+        one, whatever their names and headers.
+    """
+
+    samples: np.ndarray
+    sample_rate_hz: int
+    pcm_sha256: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+
+def decode(path: Path | str) -> Recording:
+    """Read an audio file as it is.
+
+    Parameters
+    ----------
+    path : path
+        Anything libsndfile reads.
+
+    Returns
+    -------
+    Recording
+        Samples, sample rate and content hash.
+
+    Raises
+    ------
+    AudioError
+        When the file is missing, unreadable, empty, not audio, a Git LFS stub, longer than
+        ``MAX_DURATION_S``, or holds NaN or infinite samples.
+    """
+    path = Path(path)
+    head = _read_head(path)
+    if head.startswith(LFS_HEADER):
+        raise AudioError(
+            f"{path}: this is a Git LFS pointer, not the recording itself. Run `git lfs pull` in "
+            "that checkout, or download the corpus again with `ser data download`."
+        )
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, frames = file.samplerate, file.frames
+            if 0 < frames / rate < 1e6 and frames / rate > MAX_DURATION_S:
+                raise AudioError(
+                    f"{path}: {frames / rate / 60:.0f} minutes long; at most "
+                    f"{MAX_DURATION_S / 60:.0f} minutes are read. Cut it into parts."
+                )
+            samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        reason = str(error).split("': ")[-1].strip().rstrip(".")
+        raise AudioError(
+            f"{path}: expected audio (WAV, FLAC, OGG, MP3, AIFF …), found something that cannot be "
+            f"decoded ({reason})."
+        ) from error
+    if not len(samples):
+        raise AudioError(f"{path}: holds no samples. Record or export it again.")
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            f"{path}: holds NaN or infinite samples. Export it again as 16-bit PCM or FLAC."
+        )
+    return Recording(samples, rate, _pcm_sha256(samples, rate))
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise AudioError(f"{path}: expected an audio file, found a folder.")
+        if not path.is_file() and path.exists():
+            raise AudioError(f"{path}: expected an audio file, found a device or a pipe.")
+        with path.open("rb") as file:
+            head = file.read(64)
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: no such file.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AudioError(f"{path}: cannot be read ({reason}).") from error
+    if not head:
+        raise AudioError(f"{path}: the file is empty (0 bytes).")
+    return head
+
+
+def _pcm_sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
+    digest = hashlib.sha256(f"{sample_rate_hz} {samples.shape[1]} ".encode())
+    digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.ndarray:
+    """Mix down, resample and trim.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
+        Integers are scaled by their type's full scale; floats are taken as -1 to 1.
+    sample_rate_hz : float
+        Rate of `samples`.
+    config : AudioConfig
+        The rate to bring it to, and whether to trim.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        The mono waveform. Channels are averaged. It is never normalised: loudness is information
+        that the model may use.
+
+    Raises
+    ------
+    AudioError
+        When there are no samples, too few (``MIN_DURATION_S``), more than two dimensions, NaN or
+        infinite values, an impossible rate, or a type that is not a number.
+    """
+    mono = to_mono(samples)
+    if not np.isfinite(sample_rate_hz) or not 1_000 <= sample_rate_hz <= 1_000_000:
+        raise AudioError(
+            f"expected a sample rate of 1,000 to 1,000,000 Hz, found {sample_rate_hz!r}."
+        )
+    if len(mono) / sample_rate_hz < MIN_DURATION_S:
+        raise AudioError(
+            f"the recording is {len(mono) / sample_rate_hz:.3f} s long; at least "
+            f"{MIN_DURATION_S} s are needed to hear an emotion."
+        )
+    if sample_rate_hz != config.sample_rate_hz:
+        mono = soxr.resample(mono, sample_rate_hz, config.sample_rate_hz, quality="HQ")
+    if config.trim_db is not None and np.any(mono):
+        import librosa
+
+        mono = librosa.effects.trim(mono, top_db=config.trim_db)[0]
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def to_mono(samples: Any) -> np.ndarray:
+    """Scale integers to -1 to 1 and average the channels.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
+        See `to_waveform`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        At the rate the samples have.
+
+    Raises
+    ------
+    AudioError
+        When these are not samples: no numbers, a wrong shape, NaN or infinite values.
+    """
+    array = np.asarray(samples)
+    if array.dtype.kind not in "iuf":
+        raise AudioError(f"expected samples as numbers, found an array of {array.dtype}.")
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise AudioError(
+            "expected samples of shape (n_samples,) or (n_samples, n_channels), found "
+            f"{array.shape}."
+        )
+    if array.ndim == 2 and array.shape[1] > array.shape[0]:
+        raise AudioError(
+            f"expected samples of shape (n_samples, n_channels), found {array.shape}: more "
+            "channels than samples. Transpose the array."
+        )
+    if array.dtype.kind == "u":
+        middle = (np.iinfo(array.dtype).max + 1) / 2
+        array = (array.astype(np.float64) - middle) / middle
+    elif array.dtype.kind == "i":
+        array = array.astype(np.float64) / -float(np.iinfo(array.dtype).min)
+    if not np.isfinite(array).all():
+        raise AudioError("the samples hold NaN or infinite values.")
+    mono = array if array.ndim == 1 else array.mean(axis=1)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def load(path: Path | str, config: AudioConfig) -> np.ndarray:
+    """Read a file as the waveform that features are computed from.
+
+    Parameters
+    ----------
+    path : path
+        Anything libsndfile reads.
+    config : AudioConfig
+        Sample rate and trimming.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        See `to_waveform`.
+
+    Raises
+    ------
+    AudioError
+        See `decode` and `to_waveform`; the message begins with the path.
+    """
+    recording = decode(path)
+    try:
+        return to_waveform(recording.samples, recording.sample_rate_hz, config)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+
+
+def peak_dbfs(samples: np.ndarray) -> float:
+    """Return the largest absolute sample in decibels relative to full scale.
+
+    Parameters
+    ----------
+    samples : ndarray of float
+        Full scale is -1 to 1.
+
+    Returns
+    -------
+    float
+        0 for full scale, ``-inf`` for digital silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(peak_dbfs(np.array([0.0, -0.5])), 2)
+    -6.02
+    """
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    return 20.0 * float(np.log10(peak)) if peak > 0 else float("-inf")
+
+
+def warnings_about(samples: np.ndarray) -> list[str]:
+    """Name what makes a recording a poor basis for an answer.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,) or (n_samples, n_channels)
+        Full scale is -1 to 1.
+
+    Returns
+    -------
+    list of str
+        Any of ``"silent"`` (peak under ``SILENCE_DBFS`` once the mean is removed), ``"quiet"``
+        (peak under -40 dBFS), ``"clipped"`` (over 0.1 % of the samples at full scale).
+    """
+    found = []
+    level = peak_dbfs(samples - np.mean(samples, axis=0, keepdims=True))
+    if level < SILENCE_DBFS:
+        found.append("silent")
+    elif level < -40.0:
+        found.append("quiet")
+    if np.mean(np.abs(samples) >= 0.999) > 1e-3:
+        found.append("clipped")
+    return found

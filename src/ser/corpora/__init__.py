@@ -1,0 +1,262 @@
+"""Speech corpora: a registry, and where each one lies on this machine.
+
+Every module of this package that defines ``CORPUS`` is a corpus: adding one is adding a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+
+from ser.config import paths
+from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
+from ser.corpora.folders import walk
+from ser.errors import SerError
+from ser.files import read_json, write_json
+
+__all__ = [
+    "EMOTIONS",
+    "Archive",
+    "ClipName",
+    "Corpus",
+    "adopt",
+    "available",
+    "get",
+    "locate",
+    "names",
+    "scan",
+]
+
+
+@functools.cache
+def _registry() -> dict[str, Corpus]:
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        corpus = getattr(importlib.import_module(f"{__name__}.{module.name}"), "CORPUS", None)
+        if isinstance(corpus, Corpus):
+            found[corpus.name] = corpus
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all known corpora, sorted.
+
+    Returns
+    -------
+    tuple of str
+        For example ``("crema_d", …, "tess")``.
+    """
+    return tuple(sorted(_registry()))
+
+
+def get(name: str) -> Corpus:
+    """Return a corpus by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Corpus
+        Its description and parser.
+
+    Raises
+    ------
+    SerError
+        When there is none of that name; lists those there are.
+    """
+    if name in _registry():
+        return _registry()[name]
+    close = difflib.get_close_matches(name.lower(), names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise SerError(f"no corpus named {name!r}.{hint} Known: {', '.join(names())}.")
+
+
+def _locations_file() -> Path:
+    return paths().raw / "locations.json"
+
+
+def _adopted() -> dict[str, str]:
+    """Read the folders that the user pointed at: corpus name to absolute path."""
+    file = _locations_file()
+    if not file.exists():
+        return {}
+    found = read_json(file)
+    if not isinstance(found, dict) or not all(isinstance(path, str) for path in found.values()):
+        raise SerError(
+            f"{file}: expected corpus names and folders, found something else. Delete the file and "
+            "run `ser data add` again."
+        )
+    return found
+
+
+def _find(name: str) -> Path | None:
+    candidates = []
+    if name in (adopted := _adopted()):
+        candidates.append(Path(adopted[name]))
+    shelves = os.environ.get("SER_CORPORA", "").split(os.pathsep)
+    candidates += [Path(shelf).expanduser().absolute() / name for shelf in shelves if shelf]
+    candidates.append(paths().raw / name)
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def locate(name: str) -> Path:
+    """Find the folder that holds a corpus.
+
+    Adopted folders come first (`adopt`), then ``NAME`` in each folder of the environment variable
+    ``SER_CORPORA``, then ``data/raw/NAME``.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Path
+        An existing folder.
+
+    Raises
+    ------
+    SerError
+        When the name is unknown, or the corpus is nowhere; says how to get it.
+    """
+    corpus = get(name)
+    folder = _find(name)
+    if folder is not None:
+        return folder
+    gone = _adopted().get(name)
+    where = f" (its adopted folder {gone} is gone)" if gone else ""
+    by_download = f"`ser data download {name}` or " if _downloadable(corpus) else ""
+    raise SerError(
+        f"{name}: not on this machine{where}. Get it with {by_download}`ser data add {name} PATH`."
+    )
+
+
+def _downloadable(corpus: Corpus) -> bool:
+    return bool(corpus.archives or corpus.kaggle) or corpus.name == "demo"
+
+
+def available() -> dict[str, Path]:
+    """Return the corpora that are on this machine.
+
+    Returns
+    -------
+    dict of str to Path
+        Name to folder, in the order of `names`.
+    """
+    found = {name: _find(name) for name in names()}
+    return {name: folder for name, folder in found.items() if folder is not None}
+
+
+def adopt(name: str, path: Path | str) -> Path:
+    """Use a folder that the user already has, where it lies.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    path : path
+        A folder that holds the corpus at any depth.
+
+    Returns
+    -------
+    Path
+        The folder, absolute; `locate` finds it from now on.
+
+    Raises
+    ------
+    SerError
+        When the name is unknown, the folder is missing, or no file name in it fits the corpus.
+    """
+    get(name)
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise SerError(
+            f"{path}: expected the folder that holds {name}, found {found}. Unpack an archive "
+            "first, and name the folder."
+        )
+    clips, unknown = scan(name, folder)
+    if not clips:
+        example = f" (for example {unknown[0]})" if unknown else ""
+        raise SerError(
+            f"{path}: no file name there fits {name}; found {len(unknown)} other recordings"
+            f"{example}. Name the folder that holds the corpus under its original file names."
+        )
+    folder = folder.resolve()
+    write_json(_locations_file(), {**_adopted(), name: str(folder)})
+    return folder
+
+
+def scan(name: str, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
+    """List the recordings of a corpus by their names.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    root : path
+        The corpus' folder, as `locate` gives it.
+
+    Returns
+    -------
+    clips : list of (Path, ClipName)
+        Paths relative to `root`, sorted by clip id, each clip once: where an archive holds it
+        several times, a lossless file wins over a lossy one and sound over video, then the least
+        nested path, then the shortest, then the first by name.
+    unknown : list of Path
+        Recordings (and folders that cannot be read) whose names the corpus does not explain,
+        relative to `root`.
+    """
+    corpus, root = get(name), Path(root)
+    best: dict[str, tuple[Path, ClipName]] = {}
+    files, unknown = walk(root)
+    for path in files:  # the best file of a clip comes first
+        clip = corpus.parse(path)
+        if clip is None:
+            unknown.append(path)
+        else:
+            best.setdefault(corpus.canonical(path), (path, clip))
+    return [best[stem] for stem in sorted(best)], sorted(unknown)
+
+
+def choose(text: str) -> tuple[str, ...]:
+    """Read a list of corpora as users write it.
+
+    Parameters
+    ----------
+    text : str
+        Names with commas between them, or ``all`` for every real corpus on this machine.
+
+    Returns
+    -------
+    tuple of str
+        Names, each once.
+
+    Raises
+    ------
+    SerError
+        When a name is unknown, or ``all`` finds no corpus.
+
+    Examples
+    --------
+    >>> choose("ravdess, savee")
+    ('ravdess', 'savee')
+    """
+    if text.strip() == "all":
+        found = tuple(name for name in available() if name != "demo")
+        if not found:
+            raise SerError(
+                "no corpus on this machine. Run `ser data download ravdess`, or try "
+                "`ser data download demo`."
+            )
+        return found
+    chosen = dict.fromkeys(part.strip() for part in text.split(",") if part.strip())
+    return tuple(get(name).name for name in chosen)

@@ -1,0 +1,240 @@
+"""Bring a corpus onto this machine: from its public archive, or through Kaggle's own client.
+
+Everything happens aside, in hidden folders of ``data/raw``; a corpus appears there whole or not at
+all, and a run that was killed is picked up by the next one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ser import corpora
+from ser.config import paths, shown
+from ser.corpora.base import Corpus
+from ser.corpora.kaggle_client import fetch_dataset
+from ser.corpora.synthesis import make_demo
+from ser.corpora.transfer import fetch
+from ser.corpora.unpack import unpack
+from ser.errors import SerError
+from ser.files import cannot_write
+
+SOURCES = ("auto", "archive", "kaggle")
+UNPACKED_RATIO = 3.0  # largest seen of an unpacked speech corpus to its archive
+# Kaggle tells no size beforehand: archive and unpacked files together, rounded up.
+KAGGLE_NEEDS_BYTES = {
+    "ravdess": 1_800_000_000,
+    "crema_d": 1_200_000_000,
+    "tess": 1_200_000_000,
+    "savee": 500_000_000,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one corpus in `download_all`.
+
+    Attributes
+    ----------
+    name : str
+        The corpus.
+    path : Path or None
+        Its folder, None where it failed.
+    error : str
+        Why it failed and what to do; empty where it did not.
+    """
+
+    name: str
+    path: Path | None
+    error: str = ""
+
+
+def notice(corpus: Corpus) -> str:
+    """Write a corpus' licence and citation as a user should see them before using it.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        From `ser.corpora.get`.
+
+    Returns
+    -------
+    str
+        Four lines: title, licence, citation, homepage.
+
+    Examples
+    --------
+    >>> print(notice(corpora.get("savee")).splitlines()[1])
+      Licence:  Research use only; may not be redistributed
+    """
+    return (
+        f"{corpus.name}: {corpus.title}\n"
+        f"  Licence:  {corpus.licence}\n"
+        f"  Cite:     {corpus.citation}\n"
+        f"  See:      {corpus.homepage}"
+    )
+
+
+def download(
+    name: str,
+    *,
+    source: str = "auto",
+    progress: bool = True,
+    say: Callable[[str], Any] = print,
+) -> Path:
+    """Bring a corpus onto this machine, or find that it is there.
+
+    Parameters
+    ----------
+    name : str
+        One of `ser.corpora.names`; ``"demo"`` is synthesised on the spot.
+    source : str
+        ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first
+        of these that the corpus has.
+    progress : bool
+        Show progress bars.
+    say : callable
+        Takes each line meant for the user: licence, citation, where the corpus lies.
+
+    Returns
+    -------
+    Path
+        The corpus' folder.
+
+    Raises
+    ------
+    SerError
+        When the corpus or the source is unknown, an incomplete copy is in the way, the disk is too
+        small, credentials are missing, or the transfer fails. What arrived is kept for next time.
+    """
+    corpus = corpora.get(name)
+    if source not in SOURCES:
+        raise SerError(f"no source named {source!r}. Allowed: {', '.join(SOURCES)}.")
+    say(notice(corpus))
+    if name == "demo":
+        folder = make_demo(progress=progress)
+        say(f"demo corpus: {shown(folder)}")
+        return folder
+    target = paths().raw / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{name}.lock")):
+            present = _present(corpus)
+            if present:
+                say(f"{name}: complete at {shown(present)}; nothing to do.")
+                return present
+            _install(corpus, _choose(corpus, source), target, progress=progress)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    say(f"{name}: {corpus.n_clips:,} clips at {shown(target)}")
+    return target
+
+
+def download_all(
+    names: Iterable[str],
+    *,
+    source: str = "auto",
+    progress: bool = True,
+    say: Callable[[str], Any] = print,
+) -> list[Outcome]:
+    """Download several corpora; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Corpora.
+    source, progress, say
+        See `download`.
+
+    Returns
+    -------
+    list of Outcome
+        One for each name, in order. A summary of the failures goes to `say` at the end.
+    """
+    outcomes = []
+    for name in names:
+        try:
+            path = download(name, source=source, progress=progress, say=say)
+            outcomes.append(Outcome(name, path))
+        except SerError as error:
+            outcomes.append(Outcome(name, None, str(error)))
+    failed = [outcome for outcome in outcomes if outcome.error]
+    say(f"{len(outcomes) - len(failed)} of {len(outcomes)} corpora are ready.")
+    for outcome in failed:
+        say(f"  {outcome.name} failed: {outcome.error}")
+    return outcomes
+
+
+def _present(corpus: Corpus) -> Path | None:
+    folder = corpora.available().get(corpus.name)
+    if folder is None:
+        return None
+    if not any(folder.iterdir()):
+        folder.rmdir()
+        return None
+    clips, _ = corpora.scan(corpus.name, folder)
+    if len(clips) < corpus.n_clips:
+        raise SerError(
+            f"{corpus.name}: {folder} holds {len(clips):,} of {corpus.n_clips:,} clips. Move that "
+            "folder away and run the same command again, or complete it by hand."
+        )
+    return folder
+
+
+def _choose(corpus: Corpus, source: str) -> str:
+    has = {"archive": bool(corpus.archives), "kaggle": bool(corpus.kaggle)}
+    wanted = [source] if source != "auto" else ["archive", "kaggle"]
+    for kind in wanted:
+        if has[kind]:
+            return kind
+    others = [kind for kind, there in has.items() if there]
+    hint = f"Use source {others[0]!r}" if others else f"Get it from {corpus.homepage}"
+    raise SerError(
+        f"{corpus.name}: no automatic download from {' or '.join(wanted)}. {hint}, or name a "
+        f"folder you have: `ser data add {corpus.name} PATH`."
+    )
+
+
+def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> None:
+    incoming = target.with_name(f".{corpus.name}-download")
+    aside = target.with_name(f".{corpus.name}-unpacking")
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+    try:
+        if source == "archive":
+            total = sum(archive.size_bytes for archive in corpus.archives)
+            _need_space(target, int(total * (1 + UNPACKED_RATIO)) - _folder_bytes(incoming))
+            files = [fetch(archive, incoming, progress=progress) for archive in corpus.archives]
+        else:
+            _need_space(target, KAGGLE_NEEDS_BYTES.get(corpus.name, 0) - _folder_bytes(incoming))
+            files = [fetch_dataset(corpus.kaggle or "", incoming, progress=progress)]
+        for file in files:
+            unpack(file, aside, progress=progress)
+        clips, _ = corpora.scan(corpus.name, aside)
+        if len(clips) < corpus.n_clips:
+            shutil.rmtree(incoming)
+            raise SerError(
+                f"{corpus.name}: the archive holds {len(clips):,} of {corpus.n_clips:,} clips; it "
+                f"has been deleted. Run the same command again, or see {corpus.homepage}."
+            )
+        aside.replace(target)
+        shutil.rmtree(incoming)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*")) if folder.is_dir() else 0
+
+
+def _need_space(target: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < needed_bytes:
+        raise SerError(
+            f"{target}: needs {needed_bytes / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB "
+            "free. Free some space, or set SER_ROOT to a folder on a larger disk."
+        )

@@ -1,0 +1,67 @@
+"""Which files under a folder are recordings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LOSSLESS = frozenset(
+    (
+        *(".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".caf"),
+        *(".au", ".snd", ".nist", ".sph", ".voc", ".svx"),
+    )
+)
+LOSSY = frozenset((".ogg", ".oga", ".opus", ".mp3"))
+# Recordings in containers that libsndfile does not read: listed, so that they are reported.
+UNREADABLE = frozenset(
+    (
+        *(".m4a", ".aac", ".wma", ".amr", ".3gp"),
+        *(".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm", ".mpg", ".mpeg", ".wmv"),
+    )
+)
+
+
+def walk(root: Path) -> tuple[list[Path], list[Path]]:
+    """List the recordings under a folder, links followed, each folder visited once.
+
+    Parameters
+    ----------
+    root : Path
+        An existing folder.
+
+    Returns
+    -------
+    files : list of Path
+        Relative to `root`, the ones to prefer first: lossless, lossy, video; less nested before
+        more; shorter before longer; then by name. Hidden files and ``__MACOSX`` are left out.
+    unreadable : list of Path
+        Folders that cannot be opened, relative to `root`.
+    """
+    files: list[Path] = []
+    unreadable: list[Path] = []
+    visited: set[tuple[int, int]] = set()
+
+    def note(error: OSError) -> None:
+        unreadable.append(Path(error.filename).relative_to(root))
+
+    for folder, folders, file_names in os.walk(root, followlinks=True, onerror=note):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if name != "__MACOSX" and name[0] != ".")
+        relative = Path(folder).relative_to(root)
+        files += [relative / name for name in file_names if name[0] != "." and _rank(name) < 3]
+    return sorted(files, key=_preference), unreadable
+
+
+def _rank(name: str) -> int:
+    suffix = Path(name).suffix.lower()
+    kinds = (LOSSLESS, LOSSY, UNREADABLE)
+    return next((rank for rank, kind in enumerate(kinds) if suffix in kind), len(kinds))
+
+
+def _preference(path: Path) -> tuple[int, int, int, str]:
+    text = path.as_posix()
+    return _rank(path.name), len(path.parts), len(text), text

@@ -1,0 +1,583 @@
+"""Downloads against a real HTTP server on this machine, which can misbehave on request."""
+
+import base64
+import dataclasses
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ser import corpora
+from ser.corpora import download as downloads
+from ser.corpora import kaggle_client, savee, transfer
+from ser.corpora.base import Archive
+from ser.errors import SerError
+
+NAMES = [f"ALL/DC_a{number:02d}.wav" for number in range(1, 9)]
+ETAG, MODIFIED = '"one"', "Mon, 01 Jan 2024 00:00:00 GMT"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one body at any address; each request takes the next behaviour from a list."""
+
+    daemon_threads = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.body = body
+        self.behaviours: list[str] = []  # empty: well-behaved
+        self.seen: list[tuple[str, str, str | None]] = []  # method, path, Range
+        self.gate = threading.Event()  # lets a slow answer go on
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.answer()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        expected = "Basic " + base64.b64encode(b"somebody:secret").decode()
+        self.server.seen.append((self.command, self.path, None))
+        behaviours = self.server.behaviours
+        if self.headers.get("Authorization") != expected:
+            self.plain(401)
+        elif behaviours and behaviours[0].isdigit():
+            self.plain(int(behaviours.pop(0)))
+        else:  # Kaggle sends its clients on to where the file is stored
+            self.plain(302, location=f"{self.server.url}/stored.zip")
+
+    def plain(self, status: int, location: str = "") -> None:
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def answer(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.seen.append((self.command, self.path, asked))
+        behaviour = self.server.behaviours.pop(0) if self.server.behaviours else "good"
+        if behaviour.isdigit():
+            self.plain(int(behaviour))
+            return
+        body = self.server.body
+        start = int(asked[6:-1]) if asked and behaviour != "ignore range" else 0
+        if start >= len(body):
+            self.plain(416)
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            first = start - 1 if behaviour == "wrong range" else start
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", ETAG)
+        self.send_header("Last-Modified", MODIFIED)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        self.send_body(body[start:], behaviour)
+
+    def send_body(self, body: bytes, behaviour: str) -> None:
+        half = len(body) // 2
+        if behaviour == "cut":
+            self.wfile.write(body[:half])
+            self.close_connection = True
+        elif behaviour == "nothing":
+            self.close_connection = True
+        elif behaviour == "slow":
+            self.wfile.write(body[:half])
+            self.wfile.flush()
+            self.server.gate.wait(60)
+        else:
+            self.wfile.write(body)
+
+
+def zipped(entries: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+CONTENT = {name: os.urandom(400_000) for name in NAMES}
+
+
+@pytest.fixture
+def server():
+    server = Server(zipped(CONTENT))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.gate.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch):
+    """The folder for corpora of an empty project; retries follow one another quickly."""
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.01)
+    return tmp_path / "data" / "raw"
+
+
+def describe(server_url: str, body: bytes, **changes):
+    """SAVEE, as if its publisher were the server on this machine and it had eight clips."""
+    archive = Archive(
+        url=f"{server_url}/savee.zip",
+        filename="savee.zip",
+        checksum=f"md5:{hashlib.md5(body).hexdigest()}",
+        size_bytes=len(body),
+    )
+    archive = archive._replace(**changes)
+    return dataclasses.replace(savee.CORPUS, archives=(archive,), n_clips=len(NAMES))
+
+
+@pytest.fixture
+def publish(server, monkeypatch):
+    def publish(**changes):
+        described = describe(server.url, server.body, **changes)
+        others = {name: corpora.get(name) for name in corpora.names() if name != "savee"}
+        monkeypatch.setattr(corpora, "_registry", lambda: {**others, "savee": described})
+        return described.archives[0]
+
+    publish()
+    return publish
+
+
+def get(**options) -> Path:
+    return downloads.download("savee", progress=False, **options)
+
+
+def assert_complete(raw: Path) -> None:
+    found = {p.relative_to(raw / "savee").as_posix(): p for p in (raw / "savee").rglob("*.wav")}
+    assert {name: path.read_bytes() for name, path in found.items()} == CONTENT
+    left = {path.name for path in raw.iterdir()} - {"savee", ".savee.lock"}
+    assert left == set(), "the archive and the folders aside are gone"
+
+
+def test_downloads_unpacks_and_tidies_up(server, publish, raw, capsys):
+    assert downloads.download("savee") == raw / "savee"
+    assert_complete(raw)
+    assert len(server.seen) == 1
+    said, bars = capsys.readouterr()
+    assert "100%" in bars
+    assert "unpack savee.zip" in bars
+    assert "Research use only" in said
+    assert "Haq and P. J. B. Jackson" in said
+    assert "8 clips" in said
+
+
+def test_second_call_says_so_and_asks_nobody(server, publish, raw, capsys):
+    get()
+    capsys.readouterr()
+    assert get() == raw / "savee"
+    assert "nothing to do" in capsys.readouterr().out
+    assert len(server.seen) == 1
+
+
+def test_goes_on_after_each_break(server, publish, raw):
+    server.behaviours = ["cut", "cut", "cut"]
+    get()
+    assert_complete(raw)
+    starts = [int(asked[6:-1]) if asked else 0 for _, _, asked in server.seen]
+    assert starts == sorted(set(starts))
+    assert len(starts) == 4
+
+
+def test_starts_again_where_the_server_ignores_ranges(server, publish, raw):
+    server.behaviours = ["cut", "ignore range"]
+    get()
+    assert_complete(raw)
+    assert server.seen[1][2] is not None
+
+
+def test_never_joins_a_part_that_was_not_asked_for(server, publish, raw):
+    server.behaviours = ["cut", "wrong range"]
+    get()
+    assert_complete(raw)
+    assert [asked is None for _, _, asked in server.seen] == [True, False, True]
+
+
+def test_waits_out_a_server_that_is_busy(server, publish, raw):
+    server.behaviours = ["500", "503", "429"]
+    get()
+    assert_complete(raw)
+    assert len(server.seen) == 4
+
+
+def test_gives_up_on_a_server_that_stays_broken_and_keeps_what_came(server, publish, raw):
+    server.behaviours = ["cut"] + ["nothing"] * transfer.ATTEMPTS
+    with pytest.raises(SerError, match=r"same command again: it goes on") as caught:
+        get()
+    assert "\n" not in str(caught.value)
+    part = raw / ".savee-download" / "savee.zip.part"
+    kept = part.read_bytes()
+    assert 0 <= len(server.body) // 2 - len(kept) < transfer._PIECE_BYTES
+    assert server.body.startswith(kept)
+    get()
+    assert server.seen[-1][2] == f"bytes={len(kept)}-"
+    assert_complete(raw)
+
+
+def test_one_line_where_the_file_is_gone(server, publish, raw):
+    server.behaviours = ["404"]
+    with pytest.raises(SerError, match=r"404 .*ser data add") as caught:
+        get()
+    assert "\n" not in str(caught.value)
+    assert len(server.seen) == 1, "no use in asking again"
+    assert not (raw / "savee").exists()
+
+
+@pytest.mark.parametrize("behaviour", ["good", "cut"])
+def test_wrong_bytes_are_deleted(server, publish, raw, behaviour):
+    publish(checksum="sha256:" + "0" * 64)
+    server.behaviours = [behaviour]
+    with pytest.raises(SerError, match=r"expected sha256:0+, found sha256:.* deleted"):
+        get()
+    assert not (raw / "savee").exists()
+    assert list((raw / ".savee-download").iterdir()) == []
+
+
+def test_a_part_of_another_file_is_found_out(server, publish, raw):
+    folder = raw / ".savee-download"
+    folder.mkdir(parents=True)
+    (folder / "savee.zip.part").write_bytes(b"x" * 1000)
+    with pytest.raises(SerError, match="found md5"):
+        get()
+    get()
+    assert_complete(raw)
+
+
+@pytest.mark.parametrize("extra", [0, 10])
+def test_a_part_that_is_whole_or_too_long(server, publish, raw, extra):
+    folder = raw / ".savee-download"
+    folder.mkdir(parents=True)
+    (folder / "savee.zip.part").write_bytes(server.body + b"x" * extra)
+    get()
+    assert_complete(raw)
+    assert len(server.seen) == (2 if extra else 0)
+
+
+def test_no_network(publish, raw):
+    publish(url="http://127.0.0.1:1/savee.zip")
+    with pytest.raises(SerError, match=r"127\.0\.0\.1:1 cannot be reached\. Check the network"):
+        get()
+
+
+@pytest.mark.parametrize("behaviour", ["slow"])
+def test_a_server_that_falls_silent(server, publish, raw, monkeypatch, behaviour):
+    monkeypatch.setattr(transfer, "TIMEOUT_S", (1.0, 0.2))
+    monkeypatch.setattr(transfer, "ATTEMPTS", 1)
+    server.behaviours = [behaviour] * 100
+    with pytest.raises(SerError, match="does not answer within"):
+        get()
+    part = raw / ".savee-download" / "savee.zip.part"
+    assert 0 < part.stat().st_size < len(server.body)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from ser import corpora
+from ser.corpora import download
+sys.path.insert(0, {tests!r})
+from test_download import describe
+body = Path({body!r}).read_bytes()
+corpora._registry = lambda: {{"savee": describe({url!r}, body)}}
+download.download("savee", progress=False)
+"""
+
+
+def test_killed_in_the_middle_goes_on_from_there(server, publish, raw, tmp_path):
+    (tmp_path / "body").write_bytes(server.body)
+    script = SCRIPT.format(
+        tests=str(Path(__file__).parent), body=str(tmp_path / "body"), url=server.url
+    )
+    server.behaviours = ["slow"]
+    process = subprocess.Popen([sys.executable, "-c", script])
+    part = raw / ".savee-download" / "savee.zip.part"
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    kept = part.stat().st_size
+    assert 0 < kept < len(server.body)
+    assert not (raw / "savee").exists()
+    get()
+    assert server.seen[-1][2] == f"bytes={kept}-"
+    assert_complete(raw)
+
+
+def test_killed_while_unpacking_needs_no_second_transfer(server, publish, raw):
+    (raw / ".savee-download").mkdir(parents=True)
+    (raw / ".savee-download" / "savee.zip").write_bytes(server.body)
+    (raw / ".savee-unpacking" / "ALL").mkdir(parents=True)
+    (raw / ".savee-unpacking" / "ALL" / "DC_a99.wav").write_bytes(b"half")
+    get()
+    assert_complete(raw)
+    assert server.seen == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_disk_full_while_receiving(server, publish, raw):
+    folder = raw / ".savee-download"
+    folder.mkdir(parents=True)
+    (folder / "savee.zip.part").symlink_to("/dev/full")
+    with pytest.raises(SerError, match=r"the disk is full .* finished work is kept"):
+        get()
+
+
+def test_disk_full_while_unpacking(server, publish, tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={len(server.body) * 3 // 2}", "tmpfs", small]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("NOT TESTED: a really full disk needs the right to mount a tmpfs")
+    try:
+        monkeypatch.setenv("SER_ROOT", str(small))
+        monkeypatch.delenv("SER_CORPORA", raising=False)
+        monkeypatch.setattr(downloads, "UNPACKED_RATIO", 0.0)
+        with pytest.raises(SerError, match=r"unpacks to 3 MB, the disk has \d MB free"):
+            get()
+        assert not (small / "data" / "raw" / "savee").exists()
+        assert (small / "data" / "raw" / ".savee-download" / "savee.zip").exists()
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_too_small_a_disk_is_seen_before_the_start(server, publish, raw):
+    publish(size_bytes=10**18)
+    with pytest.raises(SerError, match=r"needs 4,000,000,000,000 MB, the disk has"):
+        get()
+    assert server.seen == []
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="NOT TESTED as root: it may write all"
+)
+def test_no_permission(publish, raw):
+    raw.mkdir(parents=True)
+    raw.chmod(0o500)
+    try:
+        with pytest.raises(SerError, match="no permission"):
+            get()
+    finally:
+        raw.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.wav", "/tmp/outside.wav", "a/../../outside.wav", "C:\\outside.wav"]
+)
+def test_no_file_leaves_the_folder(server, publish, raw, name):
+    server.body = zipped({**CONTENT, name: b"evil"})
+    publish()
+    with pytest.raises(SerError, match="names a file outside its folder"):
+        get()
+    assert not (raw / "savee").exists()
+    assert list(raw.parent.parent.rglob("*outside*")) == []
+
+
+def test_not_a_zip_file(server, publish, raw):
+    server.body = b"<html>Sign in</html>"
+    publish()
+    with pytest.raises(SerError, match="expected a zip file"):
+        get()
+    assert list((raw / ".savee-download").iterdir()) == []
+
+
+def test_a_damaged_member_is_noticed(server, publish, raw):
+    body = bytearray(server.body)
+    body[300_000] ^= 0xFF
+    server.body = bytes(body)
+    publish()
+    with pytest.raises(SerError, match=r"damaged one \(Bad CRC-32"):
+        get()
+    assert not (raw / "savee").exists()
+
+
+def test_an_archive_with_too_few_clips(server, publish, raw):
+    server.body = zipped({NAMES[0]: b"x", "__MACOSX/ALL/DC_a02.wav": b"y"})
+    publish()
+    with pytest.raises(SerError, match="holds 1 of 8 clips"):
+        get()
+    assert not (raw / "savee").exists()
+
+
+def test_an_incomplete_copy_is_named_and_not_touched(publish, raw):
+    (raw / "savee").mkdir(parents=True)
+    (raw / "savee" / "DC_a01.wav").write_bytes(b"x")
+    with pytest.raises(SerError, match="holds 1 of 8 clips"):
+        get()
+    assert (raw / "savee" / "DC_a01.wav").read_bytes() == b"x"
+
+
+def test_an_empty_folder_is_no_copy(publish, raw):
+    (raw / "savee").mkdir(parents=True)
+    get()
+    assert_complete(raw)
+
+
+def test_two_at_once_transfer_once(server, publish, raw):
+    threads = [threading.Thread(target=get) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_complete(raw)
+    assert len(server.seen) == 1
+
+
+def test_the_others_go_on(server, publish, raw, capsys):
+    server.behaviours = ["404"]
+    outcomes = downloads.download_all(["savee", "nonsense", "savee"], progress=False)
+    assert [bool(outcome.path) for outcome in outcomes] == [False, False, True]
+    assert "404" in outcomes[0].error
+    assert "no corpus named" in outcomes[1].error
+    said = capsys.readouterr().out
+    assert "1 of 3 corpora are ready" in said
+    assert "savee failed" in said
+
+
+def test_demo_needs_no_network(raw, capsys):
+    folder = downloads.download("demo", progress=False)
+    assert folder == raw / "demo"
+    assert "demo corpus" in capsys.readouterr().out
+    assert len(list(folder.rglob("*.wav"))) == 604
+
+
+def test_a_source_that_does_not_exist(publish, raw):
+    with pytest.raises(SerError, match="Allowed: auto, archive, kaggle"):
+        get(source="ftp")
+    with pytest.raises(SerError, match="Use source 'kaggle'"):
+        downloads.download("tess", source="archive")
+
+
+def test_ravdess_comes_from_its_public_archive():
+    assert downloads._choose(corpora.get("ravdess"), "auto") == "archive"
+    assert downloads._choose(corpora.get("crema_d"), "auto") == "kaggle"
+
+
+KAGGLE = """
+import os, sys
+from kagglesdk import kaggle_env
+kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.LOCAL] = {url!r}
+from pathlib import Path
+from ser.corpora.kaggle_client import fetch_dataset
+from ser.errors import SerError
+try:
+    print(fetch_dataset("owner/speech", Path({folder!r}), progress=False))
+except SerError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+def kaggle(tmp_path, url: str, **credentials: str) -> subprocess.CompletedProcess:
+    """Run the real client in a process of its own, its server replaced by ours."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KAGGLE")}
+    environment |= {
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "KAGGLE_CONFIG_DIR": str(home / "kaggle"),
+        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+        "NO_PROXY": "*",
+        **credentials,
+    }
+    script = KAGGLE.format(url=url, folder=str(tmp_path / "zips"))
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+SIGNED_IN = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "secret"}
+
+
+def test_kaggle_without_credentials_says_how_to_get_them(server, tmp_path):
+    done = kaggle(tmp_path, server.url)
+    assert done.returncode == 2
+    assert done.stdout == f"no Kaggle credentials found.\n{kaggle_client.CREDENTIALS}\n"
+    assert done.stderr == ""
+
+
+def test_kaggle_downloads_through_the_real_client(server, tmp_path):
+    done = kaggle(tmp_path, server.url, **SIGNED_IN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "zips" / "speech.zip").read_bytes() == server.body
+    assert [(method, path.split("/")[-1]) for method, path, _ in server.seen] == [
+        ("POST", "DownloadDataset"),
+        ("GET", "stored.zip"),
+    ]
+
+
+def test_kaggle_goes_on_after_a_break(server, tmp_path):
+    server.behaviours = ["cut"]
+    done = kaggle(tmp_path, server.url, **SIGNED_IN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "zips" / "speech.zip").read_bytes() == server.body
+    assert int(server.seen[-1][2][6:-1]) > 0
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("401", "refuses the credentials"),
+        ("403", "refuses the credentials"),
+        ("404", "no such data set"),
+        ("500", "Kaggle answers 500"),
+    ],
+)
+def test_kaggle_refusals_are_plain(server, tmp_path, behaviour, message):
+    server.behaviours = [behaviour] * 10
+    done = kaggle(tmp_path, server.url, **SIGNED_IN)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stdout
+
+
+def test_kaggle_out_of_reach(tmp_path):
+    done = kaggle(tmp_path, "http://127.0.0.1:1", **SIGNED_IN)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "cannot be reached" in done.stdout
+
+
+def test_kaggle_corpus_from_client_to_folder(server, raw, publish, monkeypatch, tmp_path):
+    """The whole path in this process: the archive that the client left is unpacked."""
+    from kagglesdk import kaggle_env
+
+    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.url)
+    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.url)
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "kaggle"))
+    for name, value in SIGNED_IN.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(downloads, "KAGGLE_NEEDS_BYTES", {})
+    get(source="kaggle")
+    assert_complete(raw)
