@@ -1,0 +1,235 @@
+"""A table becomes folds of clip ids, by name, and is checked for leaks on the way.
+
+The published lists of speakers lie in ``lists/``, each with its source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ser.errors import SerError
+from ser.files import read_json
+from ser.protocols.folds import Fold, Shared, check, speaker_fold
+from ser.protocols.splits import (
+    choose_validation,
+    leave_one_corpus_out,
+    leave_one_speaker_out,
+    leave_one_speaker_out_by_words,
+    random_clips,
+    speaker_disjoint,
+)
+
+__all__ = [
+    "PROTOCOLS",
+    "Fold",
+    "Protocol",
+    "check",
+    "get",
+    "leave_one_corpus_out",
+    "leave_one_speaker_out",
+    "leave_one_speaker_out_by_words",
+    "make_folds",
+    "names",
+    "published",
+    "random_clips",
+    "speaker_disjoint",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A named way to split.
+
+    Attributes
+    ----------
+    description : str
+        One line.
+    split : callable
+        Labelled table to folds.
+    corpora : tuple of str
+        Exactly these corpora; empty where any will do.
+    shared : {"none", "validation", "all"}
+        Which parts may share speakers with training.
+    """
+
+    description: str
+    split: Callable[[pd.DataFrame], list[Fold]]
+    corpora: tuple[str, ...] = ()
+    shared: Shared = "none"
+
+
+def published(table: pd.DataFrame, name: str) -> list[Fold]:
+    """Make the folds of a list of speakers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table (`ser.metadata.label_table`) of the list's corpora.
+    name : str
+        A file of ``lists/`` without its suffix. Where it names no validation speakers, they are
+        chosen from the training side, always the same ones.
+
+    Returns
+    -------
+    list of Fold
+        In the order of the list.
+
+    Raises
+    ------
+    SerError
+        When there is no such list, or the table's speakers are not those of the list.
+    """
+    folder = Path(__file__).with_name("lists")
+    known = sorted(file.stem for file in folder.glob("*.json"))
+    if name not in known:
+        raise SerError(f"no list of speakers named {name!r}. Known: {', '.join(known)}.")
+    folds = read_json(folder / f"{name}.json")["folds"]
+    listed = {speaker for fold in folds for speaker in fold["test"]}
+    found = set(table["speaker"])
+    for what, speakers in (("lacks", listed - found), ("also holds", found - listed)):
+        if speakers:
+            raise SerError(
+                f"protocol {name} is about {len(listed)} speakers; the table {what} "
+                f"{len(speakers)} ({', '.join(sorted(speakers)[:3])} …). Use the whole corpus, or "
+                "the protocol speaker-independent."
+            )
+    rng = np.random.default_rng(0)
+    return [
+        speaker_fold(
+            table,
+            i,
+            fold["name"],
+            fold.get("validation") or choose_validation(table, fold["test"], rng=rng),
+            fold["test"],
+        )
+        for i, fold in enumerate(folds)
+    ]
+
+
+def _published(name: str) -> Callable[[pd.DataFrame], list[Fold]]:
+    return lambda table: published(table, name)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "speaker-independent": Protocol(
+        "any corpora: 5 speaker-disjoint folds, balanced over corpora and sexes",
+        speaker_disjoint,
+    ),
+    "ravdess-luna5": Protocol(
+        "RAVDESS: 5 subject-wise folds of Luna-Jiménez et al. (2021)",
+        _published("ravdess-luna5"),
+        ("ravdess",),
+    ),
+    "ravdess-emobox6": Protocol(
+        "RAVDESS: 6 subject-wise folds of EmoBox (2024)",
+        _published("ravdess-emobox6"),
+        ("ravdess",),
+    ),
+    "cremad-emosuperb5": Protocol(
+        "CREMA-D: 5 speaker-disjoint folds of EMO-SUPERB (2024)",
+        _published("cremad-emosuperb5"),
+        ("crema_d",),
+    ),
+    "savee-loso": Protocol(
+        "SAVEE: each of the 4 speakers in turn", leave_one_speaker_out, ("savee",)
+    ),
+    "emodb-loso": Protocol(
+        "EmoDB: each of the 10 speakers in turn", leave_one_speaker_out, ("emodb",)
+    ),
+    "tess-cross": Protocol(
+        "TESS: train on one woman, test on the other; validation on other words",
+        leave_one_speaker_out_by_words,
+        ("tess",),
+        shared="validation",
+    ),
+    "combined-6": Protocol(
+        "RAVDESS, CREMA-D and SAVEE together: 5 speaker-disjoint folds, fixed list",
+        _published("combined-6"),
+        ("crema_d", "ravdess", "savee"),
+    ),
+    "cross-corpus": Protocol(
+        "two or more corpora: each in turn tested by a model that heard none of it",
+        leave_one_corpus_out,
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all protocols, the general ones first.
+
+    Returns
+    -------
+    tuple of str
+        What `make_folds` accepts.
+    """
+    return tuple(PROTOCOLS)
+
+
+def get(name: str) -> Protocol:
+    """Return a protocol by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Protocol
+        Its description and split.
+
+    Raises
+    ------
+    SerError
+        When there is none of that name; lists those there are.
+    """
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    close = difflib.get_close_matches(name, PROTOCOLS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise SerError(f"no protocol named {name!r}.{hint} Known: {', '.join(names())}.")
+
+
+def make_folds(table: pd.DataFrame, protocol_name: str) -> list[Fold]:
+    """Split a labelled table, and check that nothing leaks.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `ser.metadata.label_table` makes it.
+    protocol_name : str
+        One of `names`.
+
+    Returns
+    -------
+    list of Fold
+        Every clip of the table is tested in exactly one fold. The same table gives the same
+        folds, whatever the order of its rows.
+
+    Raises
+    ------
+    SerError
+        When there is no such protocol, the table's corpora are not those it is about, or the
+        folds fail `check`.
+    """
+    protocol = get(protocol_name)
+    found = tuple(sorted(set(table["corpus"])))
+    if protocol.corpora and found != protocol.corpora:
+        raise SerError(
+            f"protocol {protocol_name} is about {', '.join(protocol.corpora)}; the table holds "
+            f"{', '.join(found) or 'nothing'}. Choose exactly those corpora, or another protocol: "
+            f"{', '.join(names())}."
+        )
+    table = table.sort_values("clip_id", ignore_index=True)
+    try:
+        folds = protocol.split(table)
+        check(folds, table, shared=protocol.shared)
+    except SerError as error:
+        raise SerError(f"protocol {protocol_name}: {error}") from error
+    return folds

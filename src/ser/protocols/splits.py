@@ -1,0 +1,279 @@
+"""Ways to split a table, each deterministic for its seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ser.errors import SerError
+from ser.protocols.folds import Fold, clip_fold, speaker_fold
+
+VALIDATION_SHARE = 0.2  # of the speakers that are not tested
+
+
+def random_clips(table: pd.DataFrame, n_folds: int = 5, seed: int = 0) -> list[Fold]:
+    """Deal clips at random, so that the same speaker is in every part.
+
+    This is how much published work splits, and it is here to show what that is worth. Identical
+    recordings stay together. Each fold is validated on the test clips of the next.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table (`ser.metadata.label_table`).
+    n_folds : int
+        At least 3.
+    seed : int
+        Decides the order in which clips are dealt.
+
+    Returns
+    -------
+    list of Fold
+        `n_folds` folds, every class spread evenly over them.
+
+    Raises
+    ------
+    SerError
+        When there are fewer than 3 folds, or fewer distinct recordings than folds.
+    """
+    sounds = table.drop_duplicates("pcm_sha256")
+    _at_least(3, n_folds, "folds")
+    _at_least(n_folds, len(sounds), "distinct recordings")
+    order = np.random.default_rng(seed).permutation(len(sounds))
+    shuffled = sounds.iloc[order].sort_values("label", kind="stable")
+    deal = dict(zip(shuffled["pcm_sha256"], np.arange(len(shuffled)) % n_folds, strict=True))
+    fold_of = table["pcm_sha256"].map(deal)
+    return [
+        clip_fold(table, i, f"part {i + 1}", fold_of == (i + 1) % n_folds, fold_of == i)
+        for i in range(n_folds)
+    ]
+
+
+def speaker_disjoint(
+    table: pd.DataFrame,
+    n_folds: int = 5,
+    seed: int = 0,
+    validation_speakers: float | int = VALIDATION_SHARE,
+) -> list[Fold]:
+    """Deal whole speakers, balanced over corpora and sexes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table.
+    n_folds : int
+        At least 2. As many folds as speakers are made where there are fewer speakers, or only 3.
+    seed : int
+        Decides the order in which speakers are dealt.
+    validation_speakers : float or int
+        Of the speakers that are not tested in a fold: a share (float under 1) or a number.
+
+    Returns
+    -------
+    list of Fold
+        No speaker is in two parts of a fold, and each is tested in one fold.
+
+    Raises
+    ------
+    SerError
+        When there are fewer than 3 speakers: one each to train, to validate and to test.
+    """
+    speakers = _speakers(table)
+    _at_least(3, len(speakers), "speakers")
+    _at_least(2, n_folds, "folds")
+    n_folds = min(n_folds, len(speakers)) if len(speakers) > 3 else 3
+    rng = np.random.default_rng(seed)
+    groups = _deal(speakers, n_folds, rng)
+    return [
+        speaker_fold(
+            table,
+            i,
+            f"speakers {i + 1}",
+            choose_validation(table, test, rng=rng, amount=validation_speakers),
+            test,
+        )
+        for i, test in enumerate(groups)
+    ]
+
+
+def _speakers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per speaker: speaker (index), corpus, sex, clips."""
+    groups = table.groupby("speaker", sort=True)
+    return pd.DataFrame(
+        {"corpus": groups["corpus"].first(), "sex": groups["sex"].first(), "clips": groups.size()}
+    )
+
+
+def _deal(speakers: pd.DataFrame, n_folds: int, rng: np.random.Generator) -> list[list[str]]:
+    """Give each speaker to the fold with the fewest of its kind, its corpus, any; of clips."""
+    groups: list[list[str]] = [[] for _ in range(n_folds)]
+    kinds: list[list[tuple[str, str]]] = [[] for _ in range(n_folds)]
+    clips = [0] * n_folds
+    shuffled = speakers.iloc[rng.permutation(len(speakers))]
+    rarest = shuffled.groupby(["corpus", "sex"])["clips"].transform("size")
+    for speaker, row in shuffled.loc[rarest.sort_values(kind="stable").index].iterrows():
+        kind = (row["corpus"], row["sex"])
+        fold = min(
+            range(n_folds),
+            key=lambda i: (
+                kinds[i].count(kind),
+                sum(corpus == kind[0] for corpus, _ in kinds[i]),
+                len(groups[i]),
+                clips[i],
+            ),
+        )
+        groups[fold].append(str(speaker))
+        kinds[fold].append(kind)
+        clips[fold] += int(row["clips"])
+    return [sorted(group) for group in groups]
+
+
+def choose_validation(
+    table: pd.DataFrame,
+    test: list[str],
+    *,
+    rng: np.random.Generator,
+    amount: float | int = VALIDATION_SHARE,
+) -> list[str]:
+    """Choose validation speakers from the training side, balanced over corpora and sexes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table.
+    test : list of str
+        The speakers under test.
+    rng : numpy.random.Generator
+        Decides among speakers of the same corpus and sex.
+    amount : float or int
+        A share of the remaining speakers (float under 1), or a number of speakers.
+
+    Returns
+    -------
+    list of str
+        At least one speaker, and at least one is left to train on.
+
+    Raises
+    ------
+    SerError
+        When fewer than two speakers remain.
+    """
+    rest = _speakers(table[~table["speaker"].isin(test)])
+    _at_least(2, len(rest), "speakers beside those under test")
+    wanted = round(amount * len(rest)) if isinstance(amount, float) else amount
+    wanted = min(max(wanted, 1), len(rest) - 1)
+    shuffled = rest.iloc[rng.permutation(len(rest))]
+    kinds = {str(k): list(g.index) for k, g in shuffled.groupby(["corpus", "sex"], sort=True)}
+    fair = {kind: wanted * len(members) / len(rest) for kind, members in kinds.items()}
+    chosen: list[str] = []
+    taken = dict.fromkeys(kinds, 0)
+    for _ in range(wanted):  # each time from the kind that is furthest below its fair share
+        open_kinds = [kind for kind, members in kinds.items() if taken[kind] < len(members)]
+        kind = max(open_kinds, key=lambda kind: fair[kind] - taken[kind])
+        chosen.append(kinds[kind][taken[kind]])
+        taken[kind] += 1
+    return sorted(chosen)
+
+
+def leave_one_speaker_out(table: pd.DataFrame, seed: int = 0) -> list[Fold]:
+    """Test each speaker in a fold of their own.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table.
+    seed : int
+        Decides which other speakers validate.
+
+    Returns
+    -------
+    list of Fold
+        One fold per speaker, in the order of their names.
+
+    Raises
+    ------
+    SerError
+        When there are fewer than 3 speakers.
+    """
+    speakers = sorted(set(table["speaker"]))
+    _at_least(3, len(speakers), "speakers")
+    rng = np.random.default_rng(seed)
+    return [
+        speaker_fold(table, i, name, choose_validation(table, [name], rng=rng), [name])
+        for i, name in enumerate(speakers)
+    ]
+
+
+def leave_one_corpus_out(table: pd.DataFrame, seed: int = 0) -> list[Fold]:
+    """Test each corpus with a model that has heard none of it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table of two or more corpora.
+    seed : int
+        Decides which speakers of the other corpora validate.
+
+    Returns
+    -------
+    list of Fold
+        One fold per corpus, in the order of their names.
+
+    Raises
+    ------
+    SerError
+        When the table holds a single corpus.
+    """
+    names = sorted(set(table["corpus"]))
+    _at_least(2, len(names), "corpora")
+    rng = np.random.default_rng(seed)
+    folds = []
+    for i, name in enumerate(names):
+        test = sorted(set(table["speaker"][table["corpus"] == name]))
+        folds.append(speaker_fold(table, i, name, choose_validation(table, test, rng=rng), test))
+    return folds
+
+
+def leave_one_speaker_out_by_words(
+    table: pd.DataFrame, seed: int = 0, share: float = VALIDATION_SHARE
+) -> list[Fold]:
+    """Test each speaker, validating on words that the training clips do not hold.
+
+    For a corpus of two speakers, where no speaker is left to validate on.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table.
+    seed : int
+        Decides which words validate.
+    share : float
+        Share of the words that validate, 0 to 1.
+
+    Returns
+    -------
+    list of Fold
+        One fold per speaker. Training and validation share speakers, never words.
+
+    Raises
+    ------
+    SerError
+        When there are fewer than 2 speakers or 2 words.
+    """
+    speakers = sorted(set(table["speaker"]))
+    words = sorted(set(table["statement"]))
+    _at_least(2, len(speakers), "speakers")
+    _at_least(2, len(words), "words")
+    n_words = min(max(1, round(share * len(words))), len(words) - 1)
+    rng = np.random.default_rng(seed)
+    folds = []
+    for i, name in enumerate(speakers):
+        held = table["statement"].isin(list(rng.permutation(words)[:n_words]))
+        in_test = table["speaker"] == name
+        folds.append(clip_fold(table, i, name, held & ~in_test, in_test))
+    return folds
+
+
+def _at_least(needed: int, found: int, what: str) -> None:
+    if found < needed:
+        raise SerError(f"this split needs at least {needed} {what}, found {found}.")
