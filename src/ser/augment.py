@@ -1,0 +1,261 @@
+"""A waveform becomes another one of the same emotion; masks and mixup for feature batches.
+
+Waveform changes are audiomentations'. Each variant of a clip has a seed of its own, made from
+the clip's content, the variant's number and the configured seed, so it comes out the same on any
+machine, in any order, with any number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+
+import audiomentations
+import numpy as np
+
+from ser.config import AugmentationConfig, MaskingConfig, stable_hash
+
+# Part of every cache key. Raise it when a change here changes any variant.
+AUGMENTATION_VERSION = f"1-audiomentations-{audiomentations.__version__}"
+CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise")
+
+_GLOBAL_RANDOM_STATE = threading.Lock()
+
+
+def variant(
+    waveform: np.ndarray,
+    sample_rate_hz: int,
+    config: AugmentationConfig,
+    *,
+    content: str,
+    number: int,
+) -> np.ndarray:
+    """Make one variant of a clip.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        The original; it is not changed.
+    sample_rate_hz : int
+        Its rate.
+    config : AugmentationConfig
+        Which changes, how strong, how likely.
+    content : str
+        What identifies the clip's sound, usually its ``pcm_sha256``.
+    number : int
+        0 is the original itself, 1 the first variant.
+
+    Returns
+    -------
+    ndarray of float32, shape (any,)
+        The variant; time stretching changes its length.
+    """
+    if number == 0:
+        return waveform
+    seed = variant_seed(config, content=content, number=number)
+    return apply(waveform, sample_rate_hz, config, rng=np.random.default_rng(seed))
+
+
+def variant_seed(config: AugmentationConfig, *, content: str, number: int) -> int:
+    """Derive a variant's seed from what it is a variant of.
+
+    Parameters
+    ----------
+    config : AugmentationConfig
+        Only its ``seed`` counts.
+    content : str
+        Identifies the clip's sound.
+    number : int
+        Number of the variant.
+
+    Returns
+    -------
+    int
+        64 bits.
+    """
+    digest = hashlib.sha256(f"{content} {number} {config.seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def variants_hash(config: AugmentationConfig) -> str:
+    """Name what decides the variants, whatever their number.
+
+    Parameters
+    ----------
+    config : AugmentationConfig
+        The settings.
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits; equal for settings that differ only in ``n_variants``, so that more
+        variants can be added without making the first ones again.
+    """
+    fields = {k: v for k, v in vars(config).items() if not k.startswith("_") and k != "n_variants"}
+    return stable_hash(fields, AUGMENTATION_VERSION)
+
+
+def apply(
+    waveform: np.ndarray,
+    sample_rate_hz: int,
+    config: AugmentationConfig,
+    *,
+    rng: np.random.Generator,
+    only: str | None = None,
+) -> np.ndarray:
+    """Draw changes and apply them, in the order of ``CHANGES``.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        Not changed.
+    sample_rate_hz : int
+        Its rate.
+    config : AugmentationConfig
+        Which changes, how strong, how likely.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+    only : str, optional
+        Apply just this change, for certain; one of ``CHANGES``. For hearing what each one does.
+
+    Returns
+    -------
+    ndarray of float32, shape (any,)
+        Not clipped: a gain may take samples over full scale.
+    """
+    transforms = _transforms(config)
+    result = waveform
+    for name in CHANGES:
+        probability = getattr(config, f"{name}_p")
+        drawn, seed = rng.random() < probability, int(rng.integers(2**32))
+        if drawn if only is None else name == only:
+            with _seeded(seed):
+                result = transforms[name](samples=result, sample_rate=sample_rate_hz)
+    return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:
+    low, high = c.shift_fraction
+    return {
+        "stretch": audiomentations.TimeStretch(*c.stretch_rate, leave_length_unchanged=False, p=1),
+        "pitch": audiomentations.PitchShift(*c.pitch_semitones, p=1),
+        "shift": audiomentations.Shift(low, high, rollover=False, p=1),
+        # image sources only: ray tracing draws from a generator that cannot be seeded
+        "room": audiomentations.RoomSimulator(
+            use_ray_tracing=False, max_order=6, leave_length_unchanged=True, p=1
+        ),
+        "band_pass": audiomentations.BandPassFilter(min_center_freq=800, max_center_freq=3000, p=1),
+        "gain": audiomentations.Gain(*c.gain_db, p=1),
+        "noise": audiomentations.AddGaussianSNR(*c.noise_snr_db, p=1),
+    }
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators that audiomentations draws from, and put them back."""
+    with _GLOBAL_RANDOM_STATE, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="audiomentations")
+        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:
+    """Hide stretches of time and bands of features (SpecAugment).
+
+    Parameters
+    ----------
+    batch : ndarray, shape (n_clips, n_frames, n_features)
+        Not changed. Rows that are zero throughout are padding.
+    config : MaskingConfig
+        How many masks, how wide.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+
+    Returns
+    -------
+    ndarray, shape (n_clips, n_frames, n_features)
+        Hidden values are replaced by the clip's own mean of that feature over its unpadded frames.
+
+    References
+    ----------
+    Park et al., "SpecAugment", Interspeech 2019.
+    """
+    if not config.n_time_masks and not config.n_feature_masks:
+        return batch
+    batch = batch.copy()
+    n_features = batch.shape[2]
+    for clip in batch:
+        n_valid = n_valid_frames(clip)
+        if n_valid == 0:
+            continue
+        mean = clip[:n_valid].mean(axis=0)
+        for _ in range(config.n_time_masks):
+            width = int(rng.integers(min(config.max_time_frames, n_valid // 2) + 1))
+            start = int(rng.integers(n_valid - width + 1))
+            clip[start : start + width] = mean
+        for _ in range(config.n_feature_masks):
+            width = int(rng.integers(min(config.max_feature_bins, n_features // 2) + 1))
+            start = int(rng.integers(n_features - width + 1))
+            clip[:n_valid, start : start + width] = mean[start : start + width]
+    return batch
+
+
+def n_valid_frames(clip: np.ndarray) -> int:
+    """Count the frames before the padding.
+
+    Parameters
+    ----------
+    clip : ndarray, shape (n_frames, n_features)
+        Features, padded at the end with rows of zeros.
+
+    Returns
+    -------
+    int
+        0 to n_frames.
+    """
+    return int(np.max(np.flatnonzero(np.any(clip != 0, axis=1)), initial=-1)) + 1
+
+
+def mixup(
+    batch: np.ndarray, targets: np.ndarray, alpha: float, *, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend every clip with another one of the batch, and their labels alike.
+
+    Parameters
+    ----------
+    batch : ndarray, shape (n_clips, n_frames, n_features)
+        Features.
+    targets : ndarray, shape (n_clips, n_classes)
+        One-hot or soft labels.
+    alpha : float
+        Parameter of the beta distribution the blend is drawn from; 0 leaves all as it is.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Of the shapes of `batch` and `targets`.
+
+    References
+    ----------
+    Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018.
+    """
+    if alpha <= 0 or len(batch) < 2:
+        return batch, targets
+    share = rng.beta(alpha, alpha, size=len(batch)).astype(batch.dtype)
+    share = np.maximum(share, 1 - share)
+    partner = rng.permutation(len(batch))
+    weight = share[:, None, None]
+    mixed = weight * batch + (1 - weight) * batch[partner]
+    return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]

@@ -1,0 +1,181 @@
+"""One growing file of equally shaped float32 arrays, with an index: the store's storage.
+
+A bank is ``NAME.f32`` (rows of raw little-endian float32) and ``NAME.csv`` (``key,crc32`` of
+each row, in order). A row counts once its index line is complete, and the index is written after
+the data; so a kill at any moment loses at most the rows under way, and the next writer cuts off
+what is not indexed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ser.config import shown
+from ser.errors import CacheError
+from ser.files import cannot_write
+
+_KEY_DIGITS = 64
+_LINE_BYTES = _KEY_DIGITS + 1 + 8 + 1  # sha256, comma, crc32, newline
+
+
+class Bank:
+    """Arrays of one shape, found by key.
+
+    Parameters
+    ----------
+    stem : Path
+        The files' path without suffix.
+    shape : tuple of int
+        Shape of every row.
+    """
+
+    def __init__(self, stem: Path, shape: tuple[int, ...]) -> None:
+        self.stem, self.shape = Path(stem), tuple(shape)
+        self._row_bytes = 4 * int(np.prod(shape))
+        self.refresh()
+
+    @property
+    def data_path(self) -> Path:
+        """The file of values."""
+        return self.stem.with_name(self.stem.name + ".f32")
+
+    @property
+    def index_path(self) -> Path:
+        """The file of keys and checksums."""
+        return self.stem.with_name(self.stem.name + ".csv")
+
+    def refresh(self) -> None:
+        """Read the index again and map the values.
+
+        Raises
+        ------
+        CacheError
+            When the file of values is shorter than its index says.
+        """
+        text = self.index_path.read_bytes() if self.index_path.exists() else b""
+        n_rows = len(text) // _LINE_BYTES
+        lines = text[: n_rows * _LINE_BYTES].decode("ascii", "replace").splitlines()
+        self.keys = {line[:_KEY_DIGITS]: row for row, line in enumerate(lines)}
+        self._checksums = [line[_KEY_DIGITS + 1 :] for line in lines]
+        if n_rows == 0:
+            self._values = np.zeros((0, *self.shape), np.float32)
+            return
+        found = self.data_path.stat().st_size if self.data_path.exists() else 0
+        if found < n_rows * self._row_bytes or len(self._checksums[-1]) != 8:
+            raise self._damaged(f"{n_rows * self._row_bytes} bytes expected, {found} found")
+        self._values = np.memmap(self.data_path, "<f4", "r", shape=(n_rows, *self.shape))
+
+    def __len__(self) -> int:
+        return len(self._checksums)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def rows(self, keys: list[str]) -> np.ndarray:
+        """Look up where keys lie.
+
+        Parameters
+        ----------
+        keys : list of str
+            Keys that were appended; a missing one raises KeyError.
+
+        Returns
+        -------
+        ndarray of int, shape (len(keys),)
+            Row numbers for `take`.
+        """
+        return np.array([self.keys[key] for key in keys], dtype=np.int64)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Read rows from the memory-mapped file.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Row numbers.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, *shape)
+            A copy in memory.
+        """
+        return np.asarray(self._values[rows])
+
+    def verify(self, rows: np.ndarray) -> None:
+        """Compare rows with their checksums.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Row numbers.
+
+        Raises
+        ------
+        CacheError
+            At the first row whose bytes are not those that were written.
+        """
+        for row in np.unique(rows):
+            if _checksum(self._values[row]) != self._checksums[row]:
+                raise self._damaged(f"row {row} is not what was written")
+
+    def append(self, items: list[tuple[str, np.ndarray]]) -> None:
+        """Add rows; call `refresh` to read them.
+
+        Parameters
+        ----------
+        items : list of (str, ndarray)
+            A 64-digit key and an array of the bank's shape for each row. The caller holds the
+            store's lock.
+
+        Raises
+        ------
+        SerError
+            When the disk is full or cannot be written; earlier rows are kept.
+        """
+        try:
+            self.stem.parent.mkdir(parents=True, exist_ok=True)
+            self._cut_off_unindexed()
+            with self.data_path.open("ab") as file:
+                for _, value in items:
+                    file.write(np.ascontiguousarray(value, "<f4").tobytes())
+            with self.index_path.open("ab") as file:
+                for key, value in items:
+                    file.write(f"{key},{_checksum(value)}\n".encode("ascii"))
+        except OSError as error:
+            raise cannot_write(self.data_path, error) from error
+
+    def _cut_off_unindexed(self) -> None:
+        indexed = self.index_path.stat().st_size if self.index_path.exists() else 0
+        n_rows = indexed // _LINE_BYTES
+        for path, size in (
+            (self.index_path, n_rows * _LINE_BYTES),
+            (self.data_path, n_rows * self._row_bytes),
+        ):
+            if path.exists() and path.stat().st_size > size:
+                with path.open("r+b") as file:
+                    file.truncate(size)
+
+    @staticmethod
+    def delete(stem: Path) -> None:
+        """Remove both files of a bank, whatever state they are in.
+
+        Parameters
+        ----------
+        stem : Path
+            The files' path without suffix.
+        """
+        for suffix in (".csv", ".f32"):
+            stem.with_name(stem.name + suffix).unlink(missing_ok=True)
+
+    def _damaged(self, reason: str) -> CacheError:
+        return CacheError(
+            f"{shown(self.data_path)}: the cached features are damaged ({reason}). Run "
+            "`ser features --repair` (or delete the file) to compute them again."
+        )
+
+
+def _checksum(value: np.ndarray) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(value, '<f4').tobytes()):08x}"
