@@ -1,0 +1,48 @@
+# make run     notebooks 01 to 06, top to bottom, on the embedded demo corpus
+# make run CORPORA=ravdess      the same on real speech (or ravdess,crema_d,tess,savee, or all)
+# make test    everything that is tested;   make lab    JupyterLab
+# make bench   measure speed and memory into reports/bench/
+
+PYTHON ?= python3
+CORPORA ?= demo
+RECIPE ?= mfcc-attention-augmented
+EPOCHS ?= 0
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL = 3
+NOTEBOOKS := 01_download 02_metadata 03_features 04_training 05_evaluation 06_inference
+
+.PHONY: run test lab bench lint clean
+
+run: $(VENV)/installed
+	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" --recipe "$(RECIPE)" --epochs $(EPOCHS) $(NOTEBOOKS)
+
+test: $(VENV)/installed-test lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=90
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: $(VENV)/installed
+	$(BIN)/jupyter lab notebooks
+
+bench: $(VENV)/installed-test
+	$(BIN)/python tools/bench_features.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 10) else 'Python 3.10 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
+	$(PYTHON) -m venv $(VENV)
+
+# made anew whenever one of the files that name packages changed
+$(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python tools/install.py -r requirements.txt
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python tools/install.py -e ".[notebooks,cluster,test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) reports/executed

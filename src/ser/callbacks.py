@@ -1,0 +1,161 @@
+"""What happens after each epoch: state on disk, a readable line, a metric Keras does not have."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+from keras import ops
+
+from ser.files import writing
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "uar",
+    "val_loss",
+    "val_accuracy",
+    "val_uar",
+    "learning_rate",
+    "seconds",
+)
+
+
+@keras.saving.register_keras_serializable("ser")
+class UnweightedAverageRecall(keras.metrics.Metric):
+    """Mean of the recalls of the classes that occur (UAR, balanced accuracy).
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+    name : str
+        As it appears in the history.
+    """
+
+    def __init__(self, n_classes: int, name: str = "uar", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.n_classes = n_classes
+        self.hits = self.add_weight(name="hits", shape=(n_classes,), initializer="zeros")
+        self.clips = self.add_weight(name="clips", shape=(n_classes,), initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count; class weights do not matter here."""
+        label = ops.argmax(y_true, axis=-1)
+        hit = ops.cast(ops.equal(label, ops.argmax(y_pred, axis=-1)), "float32")
+        one_hot = ops.one_hot(label, self.n_classes)
+        self.hits.assign_add(ops.sum(one_hot * hit[:, None], axis=0))
+        self.clips.assign_add(ops.sum(one_hot, axis=0))
+
+    def result(self) -> Any:
+        """Give the UAR so far, 0 to 1."""
+        occurs = ops.cast(self.clips > 0, "float32")
+        recalls = self.hits / ops.maximum(self.clips, 1.0)
+        return ops.sum(recalls) / ops.maximum(ops.sum(occurs), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give what `__init__` needs."""
+        return {**super().get_config(), "n_classes": self.n_classes}
+
+
+class RunState(keras.callbacks.Callback):
+    """Save the history, then the model with its optimiser, after each epoch.
+
+    Both files appear whole or not at all. The model is written last: the number of optimiser
+    steps it holds says which epoch it stands at, whatever the history says.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``history.csv`` and ``last.keras`` go.
+    history : list of dict
+        Epochs done before, oldest first; this one appends to it.
+    """
+
+    def __init__(self, folder: Path, history: list[dict[str, float]]) -> None:
+        super().__init__()
+        self.folder, self.history = folder, history
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock and note the rate this epoch is trained at."""
+        self.started_s = time.perf_counter()
+        self.learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save."""
+        row = {key: float(value) for key, value in (logs or {}).items()}
+        row |= {
+            "epoch": epoch + 1,
+            "learning_rate": self.learning_rate,
+            "seconds": time.perf_counter() - self.started_s,
+        }
+        self.history.append({column: row[column] for column in HISTORY_COLUMNS})
+        with writing(self.folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
+        with writing(self.folder / "last.keras") as temporary:
+            self.model.save(temporary)
+
+
+class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Keras's ModelCheckpoint, but a kill while it writes leaves the former file as it was."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save aside, then rename."""
+        target = Path(str(self.filepath))  # type: ignore[has-type]
+        aside = target.with_name(f".aside-{target.name}")
+        self.filepath = str(aside)
+        try:
+            super().on_epoch_end(epoch, logs)
+        finally:
+            self.filepath = str(target)
+        if aside.exists():
+            aside.replace(target)
+
+
+class ProgressLine(keras.callbacks.Callback):
+    """Print a line now and then: often enough to follow, seldom enough to read afterwards.
+
+    Parameters
+    ----------
+    title : str
+        What is being trained.
+    history : list of dict
+        The history that `RunState` fills.
+    epochs : int
+        Upper limit of epochs.
+    every : int
+        Epochs between lines.
+    """
+
+    def __init__(
+        self, title: str, history: list[dict[str, float]], epochs: int, every: int = 5
+    ) -> None:
+        super().__init__()
+        self.title, self.history, self.epochs, self.every = title, history, epochs, every
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Print every few epochs."""
+        if self.history and (epoch == 0 or (epoch + 1) % self.every == 0):
+            self._print()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Print the last epoch where it was not printed."""
+        last = int(self.history[-1]["epoch"]) if self.history else 0
+        if last and last != 1 and last % self.every:
+            self._print()
+
+    def _print(self) -> None:
+        row = self.history[-1]
+        best = max(self.history, key=lambda past: past["val_uar"])
+        print(
+            f"{self.title} · epoch {int(row['epoch']):3d}/{self.epochs}"
+            f" · loss {row['loss']:.3f} · UAR {100 * row['uar']:4.1f} %"
+            f" · validation loss {row['val_loss']:.3f}, UAR {100 * row['val_uar']:4.1f} %"
+            f" (highest {100 * best['val_uar']:.1f} % in epoch {int(best['epoch'])})"
+            f" · rate {row['learning_rate']:.1e} · {row['seconds']:.1f} s",
+            flush=True,
+        )

@@ -1,0 +1,23 @@
+"""Predictions become metrics, intervals over speakers, and calibration. No plotting.
+
+The functions take the table of ``predictions.csv``: one row per test clip and seed, with the
+columns ``clip_id, speaker, fold, seed, label`` and one probability column per class. The decision
+is the most probable class, the first of equals.
+"""
+
+from ser.evaluation.bootstrap import paired_bootstrap
+from ser.evaluation.calibration import expected_calibration_error, reliability
+from ser.evaluation.checks import check_predictions, decisions
+from ser.evaluation.report import confusion, metrics
+from ser.evaluation.trend import polynomial_trend
+
+__all__ = [
+    "check_predictions",
+    "confusion",
+    "decisions",
+    "expected_calibration_error",
+    "metrics",
+    "paired_bootstrap",
+    "polynomial_trend",
+    "reliability",
+]

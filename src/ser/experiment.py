@@ -1,0 +1,223 @@
+"""A recipe becomes folds, runs and a report: the one place that strings the other modules together.
+
+A unit of work is one fold with one seed. Each has a run folder of its own, and is skipped once
+that is complete; so a cross-validation that was killed goes on in the epoch it was in.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from ser import store
+from ser.config import Recipe, paths, shown, to_dict
+from ser.errors import SerError
+from ser.files import write_json, writing
+from ser.plan import PARTS, RUN_FILE, Plan, plan
+from ser.report import metrics_of, recipe_of, report
+
+__all__ = ["Plan", "metrics_of", "plan", "recipe_of", "report", "run", "runs", "train_fold"]
+
+
+def train_fold(
+    plan: Plan,
+    fold: int,
+    seed: int,
+    *,
+    every: int = 5,
+    n_jobs: int = -1,
+    tensorboard: bool = False,
+) -> Path:
+    """Train and test one fold with one seed, unless that was done before.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold : int
+        Index of the fold, from 0.
+    seed : int
+        Decides initial weights, dropout, order and variants.
+    every : int
+        Epochs between progress lines; 0 for none.
+    n_jobs : int
+        Processes that compute missing features.
+    tensorboard : bool
+        Write logs for TensorBoard into the run folder.
+
+    Returns
+    -------
+    Path
+        The run folder: ``model.keras``, ``history.csv``, ``predictions.csv`` (test clips),
+        ``predictions-train.csv``, ``predictions-validation.csv`` and ``run.json``.
+
+    Raises
+    ------
+    SerError
+        When the fold does not exist, no clip can be read, or the disk is full.
+    """
+    if not 0 <= fold < len(plan.folds):
+        raise SerError(
+            f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}, found {fold}."
+        )
+    folder = plan.run_folder(fold, seed)
+    if (folder / RUN_FILE).exists():
+        return folder
+    from ser import models, training  # imports TensorFlow, which takes seconds
+
+    started_s = time.time()
+    feature_set = store.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=every > 0)
+    codes = {name: code for code, name in enumerate(plan.recipe.classes)}
+    labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
+    parts = {}
+    for name in PARTS:
+        clips = feature_set.positions(getattr(plan.folds[fold], name))
+        parts[name] = training.Part(feature_set, clips, labels[clips])
+    title = f"{plan.recipe.name} fold {fold + 1}/{len(plan.folds)} seed {seed}"
+    model, history = training.fit(
+        plan.recipe,
+        parts["train"],
+        parts["validation"],
+        folder,
+        seed=seed,
+        title=title,
+        every=every,
+        tensorboard=tensorboard,
+    )
+    for name, part in parts.items():
+        probabilities = training.predict(model, feature_set, part.clips)
+        suffix = "" if name == "test" else f"-{name}"
+        table = feature_set.table.iloc[part.clips]
+        _write_predictions(
+            folder / f"predictions{suffix}.csv", plan, table, probabilities, fold, seed
+        )
+    card = _card(plan, fold, seed, history, model, time.time() - started_s)
+    models.describe(folder / training.MODEL_FILE, card)
+    write_json(folder / RUN_FILE, card)
+    (folder / "last.keras").unlink(missing_ok=True)
+    return folder
+
+
+def _write_predictions(
+    path: Path, plan: Plan, table: pd.DataFrame, probabilities: np.ndarray, fold: int, seed: int
+) -> None:
+    frame = table[["clip_id", "speaker"]].assign(fold=fold, seed=seed, label=table["label"])
+    for column, name in enumerate(plan.recipe.classes):
+        frame[name] = probabilities[:, column].astype(np.float64).round(6)
+    with writing(path) as temporary:
+        frame.sort_values("clip_id").to_csv(temporary, index=False)
+
+
+def _card(
+    plan: Plan, fold: int, seed: int, history: pd.DataFrame, model: Any, seconds: float
+) -> dict[str, Any]:
+    watched = history[plan.recipe.training.monitor].to_numpy()
+    best = watched.argmin() if plan.recipe.training.monitor == "val_loss" else watched.argmax()
+    packages = ("keras", "tensorflow", "librosa", "numpy", "audiomentations", "ser-honest")
+    return {
+        "classes": list(plan.recipe.classes),
+        "audio": to_dict(plan.recipe.audio),
+        "features": to_dict(plan.recipe.features),
+        "recipe": to_dict(plan.recipe),
+        "protocol": plan.protocol,
+        "fold": fold,
+        "test": plan.folds[fold].name,
+        "seed": seed,
+        "data_fingerprint": plan.fingerprint,
+        "n_parameters": int(model.count_params()),
+        "epochs": len(history),
+        "best_epoch": int(history["epoch"].iloc[best]),
+        "seconds": round(seconds, 1),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def run(
+    recipe: Recipe,
+    protocol: str | None = None,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    folds: Sequence[int] | None = None,
+    n_jobs: int = 1,
+    every: int = 5,
+    table: pd.DataFrame | None = None,
+) -> Path:
+    """Cross-validate a recipe, and write its report.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str, optional
+        A name from `ser.protocols.names`; the recipe's own where left out.
+    seeds : sequence of int
+        Every fold is trained once with each.
+    folds : sequence of int, optional
+        Only these folds; no report is written then, since it needs all of them.
+    n_jobs : int
+        Folds trained at the same time, in processes that share the cores.
+    every : int
+        Epochs between progress lines; 0 for none.
+    table : DataFrame, optional
+        The metadata table; read from ``data/interim`` where left out.
+
+    Returns
+    -------
+    Path
+        The report folder, or the folder of runs where `folds` is given.
+
+    Raises
+    ------
+    SerError
+        See `plan` and `train_fold`. Finished folds are kept; the same call goes on from there.
+    """
+    the_plan = plan(recipe, protocol, table)
+    chosen = range(len(the_plan.folds)) if folds is None else folds
+    units = [(fold, seed) for seed in seeds for fold in chosen]
+    todo = [unit for unit in units if not (the_plan.run_folder(*unit) / RUN_FILE).exists()]
+    print(
+        f"{recipe.name}, {the_plan.protocol}: {len(the_plan.table)} clips, {len(units)} trainings, "
+        f"{len(units) - len(todo)} of them done before. Runs: {shown(the_plan.runs_folder)}",
+        flush=True,
+    )
+    if todo:
+        store.build(the_plan.table, the_plan.front_end, progress=every > 0)
+    if n_jobs == 1:
+        for fold, seed in todo:
+            train_fold(the_plan, fold, seed, every=every)
+    else:
+        threads = max(1, (os.cpu_count() or 1) // n_jobs)
+        with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
+            jobs = (delayed(_in_worker)(the_plan, *unit, every, threads) for unit in todo)
+            for done, folder in enumerate(workers(jobs), 1):
+                print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
+    return the_plan.runs_folder if folds is not None else report(the_plan, seeds)
+
+
+def _in_worker(plan: Plan, fold: int, seed: int, every: int, threads: int) -> Path:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    return train_fold(plan, fold, seed, every=every, n_jobs=1)
+
+
+def runs() -> list[Path]:
+    """List the finished runs, the newest first.
+
+    Returns
+    -------
+    list of Path
+        Run folders.
+    """
+    found = paths().runs.glob(f"*/*/*/{RUN_FILE}")
+    return [file.parent for file in sorted(found, key=lambda f: f.stat().st_mtime, reverse=True)]

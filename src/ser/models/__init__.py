@@ -1,0 +1,184 @@
+"""Settings become an uncompiled Keras model; one module per architecture.
+
+An architecture is a module of this package with a function ``build(n_frames, n_features,
+n_classes, *, ...)``. Adding one is adding its file and its name below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import shutil
+import zipfile
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser.config import ModelConfig
+from ser.errors import SerError
+from ser.files import writing
+
+if TYPE_CHECKING:
+    import keras
+
+ARCHITECTURES = ("cnn_lstm_attention",)
+CARD = "ser.json"
+
+
+def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
+    """Build an uncompiled model.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture and its sizes.
+    n_frames, n_features : int
+        Shape of one clip's features.
+    n_classes : int
+        Number of outputs.
+
+    Returns
+    -------
+    keras.Model
+        ``(n_clips, n_frames, n_features)`` to probabilities ``(n_clips, n_classes)``.
+
+    Raises
+    ------
+    SerError
+        When the architecture or one of its options is unknown, or the sizes do not fit together.
+    """
+    if config.architecture not in ARCHITECTURES:
+        raise SerError(
+            f"no architecture {config.architecture!r}. Allowed: {', '.join(ARCHITECTURES)}."
+        )
+    function = import_module(f"ser.models.{config.architecture}").build
+    parameters = inspect.signature(function).parameters.values()
+    allowed = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for name in config.options:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise SerError(
+                f"{config.architecture} has no option {name!r}.{hint} Allowed: "
+                f"{', '.join(allowed)}."
+            )
+    try:
+        return function(n_frames, n_features, n_classes, **config.options)
+    except (TypeError, ValueError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise SerError(
+            f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
+            f"features with {config.options}: {reason}."
+        ) from error
+
+
+def load(path: Path | str) -> keras.Model:
+    """Load a saved model for inference.
+
+    Parameters
+    ----------
+    path : path
+        A ``.keras`` file of this package.
+
+    Returns
+    -------
+    keras.Model
+        Uncompiled.
+
+    Raises
+    ------
+    SerError
+        When the file is missing, cut short, or not a model.
+    """
+    import keras
+
+    from ser.models import layers  # noqa: F401  registers the layers a saved model names
+
+    path = Path(path)
+    if not path.is_file():
+        raise SerError(f"{path}: no such model. Train one with `ser train`.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zip, HDF5 and Keras each have their own
+        raise SerError(
+            f"{path}: not a complete Keras model ({type(error).__name__}). Delete it and train "
+            "again, or restore it from a copy."
+        ) from error
+
+
+def describe(path: Path, card: dict[str, Any]) -> None:
+    """Write labels, front end and origin into a saved model, so that one file is enough to use it.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.keras`` file, which is a zip archive; the card becomes its member ``ser.json``.
+    card : dict
+        JSON values; `ser.inference` needs ``classes``, ``audio`` and ``features``.
+    """
+    with writing(path) as temporary:
+        shutil.copyfile(path, temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, json.dumps(card, indent=2, ensure_ascii=False))
+
+
+def read_card(path: Path | str) -> dict[str, Any]:
+    """Read what `describe` wrote.
+
+    Parameters
+    ----------
+    path : path
+        A ``.keras`` file of this package.
+
+    Returns
+    -------
+    dict
+        Labels, front end and origin.
+
+    Raises
+    ------
+    SerError
+        When the file is missing, cut short, or was not made by this package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SerError(f"{path}: no such model. Train one with `ser train`.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(CARD))
+    except KeyError as error:
+        raise SerError(
+            f"{path}: a Keras model without labels and front end. Use one that `ser train` made."
+        ) from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SerError(
+            f"{path}: not a complete Keras model ({type(error).__name__}). Delete it and train "
+            "again, or restore it from a copy."
+        ) from error
+
+
+def attention_weights(model: keras.Model) -> keras.Model:
+    """Make a model that gives the weights over time.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With a layer named ``attention``.
+
+    Returns
+    -------
+    keras.Model
+        ``(n_clips, n_frames, n_features)`` to weights ``(n_clips, n_steps)`` that sum to one; a
+        step spans ``n_frames / n_steps`` frames.
+
+    Raises
+    ------
+    SerError
+        When the model has no such layer.
+    """
+    import keras
+
+    if "attention" not in [layer.name for layer in model.layers]:
+        raise SerError(f"{model.name} has no attention layer to look into.")
+    return keras.Model(model.input, model.get_layer("attention").output[1])

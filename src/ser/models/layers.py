@@ -1,0 +1,114 @@
+"""Layers that Keras does not have, registered so that a saved model loads in safe mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("ser")
+class Standardise(keras.layers.Layer):
+    """Subtract a mean and divide by a standard deviation per feature; leave padding at zero.
+
+    The statistics are weights of the model: they are set once, from training clips, and travel
+    with it. Takes features of shape ``(n_clips, n_frames, n_features)``, where a frame that is
+    zero throughout is padding, and returns them standardised together with a mask of shape
+    ``(n_clips, n_frames, 1)``, 1 for a frame and 0 for padding.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the two weights."""
+        n_features = input_shape[-1]
+        self.mean = self.add_weight(
+            name="mean", shape=(n_features,), initializer="zeros", trainable=False
+        )
+        self.deviation = self.add_weight(
+            name="deviation", shape=(n_features,), initializer="ones", trainable=False
+        )
+
+    def set_statistics(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Set the statistics.
+
+        Parameters
+        ----------
+        mean, deviation : ndarray, shape (n_features,)
+            Of training clips, padding left out. A deviation of zero is taken as one.
+        """
+        self.mean.assign(np.asarray(mean, np.float32))
+        self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
+
+    def call(self, features: Any) -> tuple[Any, Any]:
+        """Standardise."""
+        frames = ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True)
+        mask = ops.cast(frames, features.dtype)
+        return (features - self.mean) / self.deviation * mask, mask
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, Any]:
+        """Give the shapes of features and mask."""
+        return input_shape, (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable("ser")
+class AttentionPooling(keras.layers.Layer):
+    """Weigh the steps of a sequence and sum them.
+
+    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
+    the sum ``(n_clips, width)`` and the weights ``(n_clips, n_steps)``, which are zero on padding
+    and sum to one.
+
+    Parameters
+    ----------
+    units : int
+        Width of the hidden layer that scores a step.
+
+    References
+    ----------
+    Mirsamadi, Barsoum and Zhang, "Automatic speech emotion recognition using recurrent neural
+    networks with local attention", ICASSP 2017, after Bahdanau, Cho and Bengio, ICLR 2015.
+    """
+
+    def __init__(self, units: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
+        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+
+    def build(self, sequence_shape: tuple[int | None, ...], frames_shape: Any) -> None:
+        """Build the two dense layers."""
+        self.hidden.build(sequence_shape)
+        self.score.build((*sequence_shape[:-1], self.units))
+
+    def call(self, sequence: Any, frames: Any) -> tuple[Any, Any]:
+        """Pool."""
+        scores = self.score(self.hidden(sequence)) + (frames - 1.0) * 1e4
+        weights = ops.softmax(scores, axis=1)
+        return ops.sum(weights * sequence, axis=1), ops.squeeze(weights, axis=-1)
+
+    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> tuple[Any, Any]:
+        """Give the shapes of sum and weights."""
+        return (sequence_shape[0], sequence_shape[2]), sequence_shape[:2]
+
+    def get_config(self) -> dict[str, Any]:
+        """Give what `__init__` needs."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("ser")
+class MaskedAverage(keras.layers.Layer):
+    """Average a sequence over its unpadded steps.
+
+    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
+    ``(n_clips, width)``.
+    """
+
+    def call(self, sequence: Any, frames: Any) -> Any:
+        """Average."""
+        total = ops.sum(sequence * frames, axis=1)
+        return total / ops.maximum(ops.sum(frames, axis=1), 1.0)
+
+    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
+        """Give the shape of the average."""
+        return sequence_shape[0], sequence_shape[2]

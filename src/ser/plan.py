@@ -1,0 +1,103 @@
+"""A recipe, its clips and its folds, and where the results of that plan lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from ser import features, metadata, protocols, store
+from ser.config import Recipe, paths, stable_hash
+
+RUN_FILE = "run.json"
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A recipe, its clips and its folds.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str
+        Name of the split.
+    table : DataFrame
+        The chosen clips with their ``label``.
+    folds : list of Fold
+        Checked for leaks.
+    fingerprint : str
+        Hash of clips, sounds, labels and folds.
+    """
+
+    recipe: Recipe
+    protocol: str
+    table: pd.DataFrame
+    folds: list[protocols.Fold]
+    fingerprint: str
+
+    @property
+    def front_end(self) -> store.FrontEnd:
+        """What computes the features."""
+        return store.FrontEnd(self.recipe.audio, self.recipe.features, self.recipe.augmentation)
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the run folders of this plan lie."""
+        name = stable_hash(self.recipe, self.fingerprint, features.FRONT_END_VERSION)
+        return paths().runs / self.recipe.name / f"{self.protocol}-{name}"
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the results go."""
+        return paths().reports / self.recipe.name / self.protocol
+
+    def run_folder(self, fold: int, seed: int) -> Path:
+        """Folder of one unit of work.
+
+        Parameters
+        ----------
+        fold : int
+            Index of the fold, from 0.
+        seed : int
+            Seed of the run.
+
+        Returns
+        -------
+        Path
+            Inside `runs_folder`.
+        """
+        return self.runs_folder / f"fold-{fold}-seed-{seed}"
+
+
+def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
+    """Choose the clips of a recipe and split them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str, optional
+        A name from `ser.protocols.names`; the recipe's own where left out.
+    table : DataFrame, optional
+        The metadata table; read from ``data/interim`` where left out.
+
+    Returns
+    -------
+    Plan
+        Ready for `train_fold` and `run`.
+
+    Raises
+    ------
+    SerError
+        When a corpus, a class or the protocol is not there.
+    """
+    protocol = protocol or recipe.protocol
+    protocols.get(protocol)
+    chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
+    folds = protocols.make_folds(chosen, protocol)
+    clips = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
+    split = [[fold.train, fold.validation, fold.test] for fold in folds]
+    return Plan(recipe, protocol, chosen, folds, stable_hash(clips, split))

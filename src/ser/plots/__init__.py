@@ -1,0 +1,36 @@
+"""Arrays and tables become Matplotlib Axes: ``ax=None`` in, Axes out, never ``show()``.
+
+A notebook calls `use_style` once; other code draws inside ``with style():``. Whatever is drawn
+from the demo corpus goes through `mark_demo`. Colours are those of Okabe & Ito (2008), which
+remain apart under every common colour vision deficiency.
+"""
+
+from ser.plots.architectures import architecture
+from ser.plots.calibration import confidence_histogram, reliability_diagram
+from ser.plots.clips import class_counts, duration_histogram
+from ser.plots.curves import training_curves
+from ser.plots.results import confusion_matrix, metric_bars, per_speaker_recall, probabilities
+from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
+from ser.plots.style import STYLE, mark_demo, style, use_style
+
+__all__ = [
+    "STYLE",
+    "architecture",
+    "attention_over_waveform",
+    "class_counts",
+    "confidence_histogram",
+    "confusion_matrix",
+    "duration_histogram",
+    "feature_map",
+    "mark_demo",
+    "metric_bars",
+    "mfcc",
+    "per_speaker_recall",
+    "probabilities",
+    "reliability_diagram",
+    "spectrogram",
+    "style",
+    "training_curves",
+    "use_style",
+    "waveform",
+]

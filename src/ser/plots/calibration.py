@@ -1,0 +1,90 @@
+"""How sure a model is, and whether it should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ser.plots.style import BLUE, GREY, VERMILION, legend_outside, new_axes, percent_axis
+
+
+def reliability_diagram(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw accuracy against confidence, with the gap that calibration error averages.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        As `ser.evaluation.reliability` gives it.
+    ax : Axes, optional
+        Where to draw; a new figure where not given.
+
+    Returns
+    -------
+    Axes
+        One bar per bin that holds a clip, after Guo et al. (2017), fig. 1.
+    """
+    ax = new_axes(ax, 5.5, 5.5)
+    held = bins[bins["n_clips"] > 0]
+    middle = (held["bin_low"] + held["bin_high"]) / 2
+    width = held["bin_high"] - held["bin_low"]
+    ax.bar(middle, held["accuracy"], width, color=BLUE, edgecolor="white", label="accuracy")
+    gap = held["confidence"] - held["accuracy"]
+    ax.bar(
+        middle,
+        gap,
+        width * 0.55,
+        bottom=held["accuracy"],
+        facecolor="none",
+        edgecolor=VERMILION,
+        hatch="////",
+        linewidth=1.2,
+        label="gap to confidence",
+    )
+    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
+    error = np.average(gap.abs(), weights=held["n_clips"])
+    ax.plot([], [], " ", label=f"calibration error {error:.1%}".replace("%", " %"))
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (%)", ylabel="accuracy (%)", aspect="equal")
+    percent_axis(ax, "x")
+    percent_axis(ax, "y")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def confidence_histogram(
+    confidence: np.ndarray, correct: np.ndarray, ax: Axes | None = None, *, n_bins: int = 20
+) -> Axes:
+    """Draw how sure the model was where it was right, and where it was wrong.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n_clips,)
+        Probability of the decision, 0 to 1; `ser.evaluation.decisions` gives it.
+    correct : ndarray of bool, shape (n_clips,)
+        Whether the decision was right.
+    ax : Axes, optional
+        Where to draw; a new figure where not given.
+    n_bins : int
+        Bins between 0 and 1.
+
+    Returns
+    -------
+    Axes
+        Two histograms with their medians.
+    """
+    ax = new_axes(ax)
+    confidence, correct = np.asarray(confidence, float), np.asarray(correct, bool)
+    edges = np.linspace(0, 1, n_bins + 1).tolist()
+    for chosen, name, colour in ((correct, "right", BLUE), (~correct, "wrong", VERMILION)):
+        values = confidence[chosen]
+        label = f"{name}: {len(values)} decisions"
+        if len(values):
+            median = float(np.median(values))
+            ax.axvline(median, color=colour, linestyle="--", linewidth=1.5)
+            label += f", median {100 * median:.0f} %"
+        ax.hist(values, edges, histtype="stepfilled", color=colour, alpha=0.3)
+        ax.hist(values, edges, histtype="step", color=colour, linewidth=1.8, label=label)
+    ax.set(xlim=(0, 1), xlabel="confidence of the decision (%)", ylabel="number of decisions")
+    percent_axis(ax, "x")
+    legend_outside(ax, "above", 2)
+    return ax

@@ -1,0 +1,174 @@
+"""One look for all figures, and the mark that those of the demo corpus carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import ScaledTranslation
+
+BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+SKY, PURPLE, YELLOW, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#777777"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, YELLOW, GREY)
+
+# For `Axes.annotate`: a number on top of a bar.
+ABOVE: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
+
+STYLE: Any = {
+    "figure.figsize": (8.0, 4.5),  # inches
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.8,
+}
+
+
+def use_style() -> None:
+    """Give all figures from here on the style of this package; a notebook calls it once."""
+    plt.rcParams.update(STYLE)
+
+
+def style() -> AbstractContextManager[None]:
+    """Give figures the style of this package inside a ``with`` block, and nowhere else.
+
+    Returns
+    -------
+    context manager
+        Restores the settings at the end of the block.
+
+    Examples
+    --------
+    >>> before = plt.rcParams["axes.grid"]
+    >>> with style():
+    ...     plt.rcParams["axes.grid"]
+    True
+    >>> plt.rcParams["axes.grid"] == before
+    True
+    """
+    return plt.rc_context(STYLE)
+
+
+def mark_demo(ax: Axes | Sequence[Axes] | np.ndarray) -> None:
+    """Write "demo corpus" above the axes, at their right end.
+
+    Parameters
+    ----------
+    ax : Axes, or sequence or ndarray of Axes
+        What was drawn from the synthesised demo corpus, whose numbers are no result.
+    """
+    for one in np.ravel(np.asarray(ax, dtype=object)):
+        one.set_title("demo corpus", loc="right", color=VERMILION, fontweight="bold", fontsize=11)
+
+
+def new_axes(ax: Axes | None, width: float | None = None, height: float | None = None) -> Axes:
+    """Take the caller's axes, or make a figure with one.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        What the caller gave.
+    width, height : float, optional
+        Of a new figure, in inches; ``figure.figsize`` where not given.
+
+    Returns
+    -------
+    Axes
+        `ax`, or the only axes of a new figure with constrained layout.
+    """
+    if ax is not None:
+        return ax
+    default = STYLE["figure.figsize"]
+    size = (width or default[0], height or default[1])
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def percent_axis(ax: Axes, which: str = "y") -> None:
+    """Label the ticks of fractions in percent.
+
+    Parameters
+    ----------
+    ax : Axes
+        Holds data from 0 to 1.
+    which : str
+        ``"x"`` or ``"y"``.
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
+
+
+def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
+    """Put the legend where it can hide neither data nor labels.
+
+    Parameters
+    ----------
+    ax : Axes
+        Its labelled artists are listed.
+    side : str
+        ``"above"`` (the line of titles stays free) or ``"below"`` (so does the axis label).
+    n_columns : int
+        Entries side by side.
+
+    Returns
+    -------
+    Legend
+        The legend.
+    """
+    places: dict[str, Any] = {
+        "above": ("lower center", 1.0, 0.26),
+        "below": ("upper center", 0.0, -0.5),
+    }
+    anchor, y, distance_inch = places[side]
+    away = ScaledTranslation(0, distance_inch, ax.figure.dpi_scale_trans)
+    return ax.legend(
+        loc=anchor,
+        bbox_to_anchor=(0.5, y),
+        bbox_transform=ax.transAxes + away,
+        ncols=n_columns,
+        borderaxespad=0.0,
+    )
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Leave out what stands before the slash, where it is the same for all.
+
+    Parameters
+    ----------
+    names : iterable of str
+        For example speakers, ``"ravdess/01"``.
+
+    Returns
+    -------
+    list of str
+        The names to show.
+
+    Examples
+    --------
+    >>> short_names(["ravdess/01", "ravdess/02"])
+    ['01', '02']
+    >>> short_names(["ravdess/01", "savee/DC"])
+    ['ravdess/01', 'savee/DC']
+    """
+    names = [str(name) for name in names]
+    if len({name.rpartition("/")[0] for name in names}) > 1:
+        return names
+    return [name.rpartition("/")[2] for name in names]

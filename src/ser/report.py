@@ -1,0 +1,140 @@
+"""Finished runs become a report: predictions of every test clip, and metrics made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser import evaluation, metadata
+from ser.config import Recipe, from_dict, paths, shown, to_dict
+from ser.errors import SerError
+from ser.files import read_json, write_json, writing
+from ser.plan import PARTS, RUN_FILE, Plan
+
+
+def report(plan: Plan, seeds: Sequence[int]) -> Path:
+    """Gather the runs of a plan into ``reports/<recipe>/<protocol>/``.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it; every fold has been trained with every seed.
+    seeds : sequence of int
+        The seeds to gather.
+
+    Returns
+    -------
+    Path
+        The folder with ``predictions.csv``, ``metrics.json``, ``history.csv``, ``recipe.json``.
+
+    Raises
+    ------
+    SerError
+        When a run is missing.
+    """
+    folders = [plan.run_folder(fold, seed) for seed in seeds for fold in range(len(plan.folds))]
+    missing = [folder for folder in folders if not (folder / RUN_FILE).exists()]
+    if missing:
+        raise SerError(
+            f"{len(missing)} of {len(folders)} runs are missing, the first is "
+            f"{shown(missing[0])}. Run `ser run {plan.recipe.name} --protocol {plan.protocol}`."
+        )
+    classes = plan.recipe.classes
+    predictions = {name: _gather(folders, name) for name in PARTS}
+    summary = evaluation.metrics(predictions["test"], classes, plan.table)
+    summary["parts"] = {name: _part_summary(frame, classes) for name, frame in predictions.items()}
+    cards = [read_json(folder / RUN_FILE) for folder in folders]
+    summary["n_parameters"] = cards[0]["n_parameters"]
+    summary["training_seconds"] = round(sum(card["seconds"] for card in cards), 1)
+    summary["packages"] = cards[0]["packages"]
+    folder = plan.report_folder
+    with writing(folder / "predictions.csv") as temporary:
+        predictions["test"].to_csv(temporary, index=False)
+    with writing(folder / "history.csv") as temporary:
+        _histories(folders, cards).to_csv(temporary, index=False)
+    write_json(folder / "recipe.json", to_dict(plan.recipe))
+    write_json(folder / "metrics.json", summary)
+    return folder
+
+
+def _gather(folders: list[Path], part: str) -> pd.DataFrame:
+    suffix = "" if part == "test" else f"-{part}"
+    frames = [pd.read_csv(folder / f"predictions{suffix}.csv") for folder in folders]
+    return pd.concat(frames).sort_values(["seed", "clip_id"], ignore_index=True)
+
+
+def _part_summary(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """UAR and accuracy over all clips of a part, each run weighing the same as its clips."""
+    counts = evaluation.confusion(predictions, classes)
+    clips = np.maximum(counts.sum(axis=1), 1)
+    return {
+        "uar": float(np.mean((np.diag(counts) / clips)[counts.sum(axis=1) > 0])),
+        "accuracy": float(np.trace(counts) / counts.sum()),
+    }
+
+
+def _histories(folders: list[Path], cards: list[dict[str, Any]]) -> pd.DataFrame:
+    frames = [
+        pd.read_csv(folder / "history.csv").assign(fold=card["fold"], seed=card["seed"])
+        for folder, card in zip(folders, cards, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """Read the recipe a run or report was made with.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder or a report folder.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    SerError
+        When the folder is neither.
+    """
+    if (folder / RUN_FILE).exists():
+        return from_dict(Recipe, read_json(folder / RUN_FILE)["recipe"], source=str(folder))
+    return from_dict(Recipe, read_json(folder / "recipe.json"), source=str(folder))
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    """Compute the metrics of a run or report from its predictions.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder or a report folder.
+
+    Returns
+    -------
+    dict
+        See `ser.evaluation.metrics`; per corpus and sex where the metadata table is at hand.
+
+    Raises
+    ------
+    SerError
+        When the folder holds no predictions, or they are not whole.
+    """
+    file = Path(folder) / "predictions.csv"
+    if not file.is_file():
+        raise SerError(
+            f"{folder}: no predictions.csv there. Expected a run folder "
+            "(models/runs/…/fold-0-seed-0) or a report folder (reports/RECIPE/PROTOCOL)."
+        )
+    recipe = recipe_of(Path(folder))
+    table = metadata.read_table() if paths().metadata.exists() else None
+    predictions = pd.read_csv(file)
+    if table is not None and not set(predictions["clip_id"]) <= set(table["clip_id"]):
+        table = None
+    return evaluation.metrics(predictions, recipe.classes, table)

@@ -1,0 +1,368 @@
+"""Fit one fold: batches, callbacks, class weights, resume. Test clips never come in here."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+
+from ser import augment, models
+from ser.callbacks import ProgressLine, RunState, UnweightedAverageRecall, WholeCheckpoint
+from ser.config import Recipe, TrainingConfig
+from ser.errors import SerError
+from ser.files import cannot_write
+from ser.models.layers import Standardise
+from ser.store import FeatureSet
+
+PREDICTION_BATCH = 128
+MODEL_FILE = "model.keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some clips of a feature set with their labels.
+
+    Attributes
+    ----------
+    features : FeatureSet
+        Where the features are read from.
+    clips : ndarray of int, shape (n_clips,)
+        Positions in ``features.table``.
+    labels : ndarray of int, shape (n_clips,)
+        Class of each, as its position among the recipe's classes.
+    """
+
+    features: FeatureSet
+    clips: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
+
+    Every random choice follows from the seed and the epoch, so an epoch is the same whether or
+    not training was interrupted before it.
+
+    Parameters
+    ----------
+    part : Part
+        The training clips.
+    recipe : Recipe
+        Batch size, masks, mixup, label smoothing, class weights.
+    seed : int
+        Seed of the run.
+    """
+
+    def __init__(self, part: Part, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self.part, self.recipe, self.seed = part, recipe, seed
+        self.n_classes = len(recipe.classes)
+        self.class_weights = class_weights(part.labels, self.n_classes, recipe.training)
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order and the variants of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        """
+        self.epoch = epoch
+        rng = np.random.default_rng([self.seed, epoch])
+        self.order = rng.permutation(len(self.part))
+        self.variants = rng.integers(self.part.features.shape[1], size=len(self.part))
+
+    def __len__(self) -> int:
+        return -(-len(self.part) // self.recipe.training.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        training = self.recipe.training
+        rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
+        chosen = self.order[index * training.batch_size : (index + 1) * training.batch_size]
+        batch = self.part.features.take(self.part.clips[chosen], self.variants[chosen])
+        labels = self.part.labels[chosen]
+        targets = np.eye(self.n_classes, dtype=np.float32)[labels]
+        batch = augment.mask(batch, self.recipe.masking, rng=rng)
+        batch, targets = augment.mixup(batch, targets, training.mixup_alpha, rng=rng)
+        return batch, targets, self.class_weights[labels]
+
+
+class _NextEpoch(keras.callbacks.Callback):
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.batches.start_epoch(epoch)
+
+
+def class_weights(labels: np.ndarray, n_classes: int, config: TrainingConfig) -> np.ndarray:
+    """Weigh each class by the inverse of its frequency.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_clips,)
+        Classes of the training clips.
+    n_classes : int
+        Number of classes.
+    config : TrainingConfig
+        ``class_weights`` False gives ones.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_classes,)
+        ``n_clips / (n_classes * clips of the class)``, as scikit-learn's "balanced".
+    """
+    if not config.class_weights:
+        return np.ones(n_classes, np.float32)
+    counts = np.maximum(np.bincount(labels, minlength=n_classes), 1)
+    return (len(labels) / (n_classes * counts)).astype(np.float32)
+
+
+def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Measure mean and deviation of every feature over training clips.
+
+    Parameters
+    ----------
+    part : Part
+        The training clips; only their originals count.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Mean and standard deviation, each of shape (n_features,), over unpadded frames.
+    """
+    n_features = part.features.shape[3]
+    count, total, squares = 0, np.zeros(n_features), np.zeros(n_features)
+    for start in range(0, len(part), PREDICTION_BATCH):
+        frames = part.features.take(part.clips[start : start + PREDICTION_BATCH])
+        frames = frames[np.any(frames != 0, axis=-1)].astype(np.float64)
+        count += len(frames)
+        total += frames.sum(axis=0)
+        squares += (frames**2).sum(axis=0)
+    mean = total / max(count, 1)
+    return mean, np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
+
+
+def fit(
+    recipe: Recipe,
+    train: Part,
+    validation: Part,
+    folder: Path,
+    *,
+    seed: int,
+    title: str = "",
+    every: int = 5,
+    tensorboard: bool = False,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train a model, or go on where an earlier call was stopped.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Model and training settings.
+    train, validation : Part
+        Clips of different speakers. Statistics and class weights come from `train`; the best
+        epoch, early stopping and the learning rate look at `validation` only.
+    folder : Path
+        The run folder: ``history.csv``, ``last.keras`` and ``model.keras`` go there.
+    seed : int
+        Decides initial weights, dropout, order and variants.
+    title : str
+        What the progress lines begin with.
+    every : int
+        Epochs between progress lines; 0 for none.
+    tensorboard : bool
+        Write logs for TensorBoard under ``folder/tensorboard``.
+
+    Returns
+    -------
+    (keras.Model, DataFrame)
+        The model of the best epoch and the history, one row per epoch.
+
+    Raises
+    ------
+    SerError
+        When a part is empty, a class has no training clip, or the disk is full.
+    """
+    _check_parts(recipe, train, validation)
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = Batches(train, recipe, seed)
+    model, history = _start_or_resume(recipe, train, folder, seed, len(batches))
+    config, done = recipe.training, len(history)
+    stopping, plateau = _watchers(config)
+    checkpoint = WholeCheckpoint(
+        folder / MODEL_FILE,
+        monitor=config.monitor,
+        mode=_mode(config),
+        save_best_only=True,
+        initial_value_threshold=_best_value(config, history),
+    )
+    callbacks = [_NextEpoch(batches), checkpoint, plateau, stopping]
+    stopped = _replay(history, model, config, stopping, plateau)
+    callbacks += [_Restore(stopping, plateau), RunState(folder, history)]
+    if every:
+        callbacks.append(ProgressLine(title or recipe.name, history, config.epochs, every))
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    if done < config.epochs and not stopped:
+        try:
+            model.fit(
+                batches,
+                validation_data=_whole(validation, len(recipe.classes)),
+                initial_epoch=done,
+                epochs=config.epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+    return models.load(folder / MODEL_FILE), pd.DataFrame(history)
+
+
+def _check_parts(recipe: Recipe, train: Part, validation: Part) -> None:
+    for name, part in (("training", train), ("validation", validation)):
+        if not len(part):
+            raise SerError(f"recipe {recipe.name}: the {name} part of this fold holds no clip.")
+    missing = sorted(set(range(len(recipe.classes))) - set(train.labels.tolist()))
+    if missing:
+        raise SerError(
+            f"recipe {recipe.name}: no training clip of class {recipe.classes[missing[0]]!r} in "
+            "this fold. Choose another protocol, or leave the class out of the recipe."
+        )
+
+
+def _start_or_resume(
+    recipe: Recipe, train: Part, folder: Path, seed: int, steps_per_epoch: int
+) -> tuple[keras.Model, list[dict[str, float]]]:
+    last, log = folder / "last.keras", folder / "history.csv"
+    if last.exists() and log.exists():
+        try:
+            model = keras.saving.load_model(last, safe_mode=True)
+            epoch = int(ops.convert_to_numpy(model.optimizer.iterations)) // steps_per_epoch
+            history = [dict(row) for _, row in pd.read_csv(log).iterrows()]
+            if 0 < epoch <= len(history):
+                return model, history[:epoch]
+        except (OSError, ValueError, KeyError, pd.errors.ParserError):
+            pass  # cut short by a crash of the machine: begin again
+    keras.utils.set_random_seed(seed)
+    _, _, n_frames, n_features = train.features.shape
+    model = models.build(
+        recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
+    )
+    for layer in model.layers:
+        if isinstance(layer, Standardise):
+            layer.set_statistics(*statistics(train))
+    _compile(model, recipe.training, len(recipe.classes))
+    return model, []
+
+
+def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None:
+    options: dict[str, Any] = {"learning_rate": config.learning_rate, "clipnorm": config.clip_norm}
+    if config.weight_decay:
+        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
+    else:
+        optimizer = keras.optimizers.Adam(**options)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            UnweightedAverageRecall(n_classes),
+        ],
+    )
+
+
+def _mode(config: TrainingConfig) -> str:
+    return "min" if config.monitor == "val_loss" else "max"
+
+
+def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float | None:
+    values = [row[config.monitor] for row in history]
+    return (min if _mode(config) == "min" else max)(values) if values else None
+
+
+def _watchers(
+    config: TrainingConfig,
+) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau]:
+    stopping = keras.callbacks.EarlyStopping(
+        monitor=config.monitor, mode=_mode(config), patience=config.patience
+    )
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor=config.monitor,
+        mode=_mode(config),
+        patience=config.reduce_patience,
+        factor=config.reduce_factor,
+        min_lr=1e-6,
+    )
+    return stopping, plateau
+
+
+class _Restore(keras.callbacks.Callback):
+    """Put back what the watchers knew: Keras clears it when training begins."""
+
+    def __init__(self, *watchers: keras.callbacks.Callback) -> None:
+        super().__init__()
+        self.known = [(watcher, dict(vars(watcher))) for watcher in watchers]
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        for watcher, state in self.known:
+            vars(watcher).update({k: v for k, v in state.items() if k != "_model"})
+
+
+def _replay(
+    history: list[dict[str, float]],
+    model: keras.Model,
+    config: TrainingConfig,
+    *watchers: keras.callbacks.Callback,
+) -> bool:
+    """Show the past epochs to the watchers; True when one of them would have stopped."""
+    model.stop_training = False
+    if history:
+        model.optimizer.learning_rate = config.learning_rate
+    for watcher in watchers:
+        watcher.set_model(model)
+        watcher.on_train_begin()
+        for epoch, row in enumerate(history):
+            watcher.on_epoch_end(epoch, dict(row))
+    return bool(model.stop_training)
+
+
+def _whole(part: Part, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    targets = np.eye(n_classes, dtype=np.float32)[part.labels]
+    return part.features.take(part.clips), targets
+
+
+def predict(model: keras.Model, features: FeatureSet, clips: np.ndarray) -> np.ndarray:
+    """Compute class probabilities of clips.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `fit` returns it.
+    features : FeatureSet
+        Where the features are read from.
+    clips : ndarray of int, shape (n_clips,)
+        Positions in ``features.table``; their originals are used.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_clips, n_classes)
+        Rows sum to one.
+    """
+    starts = range(0, len(clips), PREDICTION_BATCH)
+    parts = [
+        model.predict_on_batch(features.take(clips[start : start + PREDICTION_BATCH]))
+        for start in starts
+    ]
+    return np.concatenate(parts)
