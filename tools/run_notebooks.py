@@ -48,7 +48,9 @@ def main() -> int:
             return 1
     print(f"\nDone in {time.perf_counter() - began:.0f} s.")
     print(f"Notebooks with their outputs: {folder.relative_to(ROOT)}/")
-    runs = sorted((ROOT / "models" / "runs").glob("*/*/*/run.json"), key=lambda f: f.stat().st_mtime)
+    runs = sorted(
+        (ROOT / "models" / "runs").glob("*/*/*/run.json"), key=lambda f: f.stat().st_mtime
+    )
     if runs:
         print(f"Model:   {runs[-1].with_name('model.keras').relative_to(ROOT)}")
         print(f"Figures and metrics: {runs[-1].parent.relative_to(ROOT)}/")

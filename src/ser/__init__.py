@@ -1,7 +1,7 @@
 """Speech emotion recognition whose numbers cannot leak.
 
 Data flows through the modules in this order, and each imports only from those before it:
-``errors``, ``files``, ``config``, ``audio``, ``corpora``, ``metadata``, ``protocols``,
+``errors``, ``files``, ``config``, ``backend``, ``audio``, ``corpora``, ``metadata``, ``protocols``,
 ``augment``, ``features``, ``bank``, ``store``, ``models``, ``callbacks``, ``training``,
 ``evaluation``, ``plots``, ``recipes``, ``plan``, ``report``, ``experiment``, ``inference``,
 ``summary``, ``cli``.

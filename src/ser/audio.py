@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import numbers
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,7 @@ def decode(path: Path | str) -> Recording:
             "that checkout, or download the corpus again with `ser data download`."
         )
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
             rate, frames = file.samplerate, file.frames
             if 0 < frames / rate < 1e6 and frames / rate > MAX_DURATION_S:
                 raise AudioError(
@@ -84,11 +86,11 @@ def decode(path: Path | str) -> Recording:
                     f"{MAX_DURATION_S / 60:.0f} minutes are read. Cut it into parts."
                 )
             samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(error).split("': ")[-1].strip().rstrip(".")
         raise AudioError(
             f"{path}: expected audio (WAV, FLAC, OGG, MP3, AIFF …), found something that cannot be "
-            f"decoded ({reason})."
+            f"decoded ({reason}). Convert it to WAV or FLAC, or copy it again from its source."
         ) from error
     if not len(samples):
         raise AudioError(f"{path}: holds no samples. Record or export it again.")
@@ -102,18 +104,23 @@ def decode(path: Path | str) -> Recording:
 def _read_head(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise AudioError(f"{path}: expected an audio file, found a folder.")
+            raise AudioError(f"{path}: expected an audio file, found a folder. Name a file in it.")
         if not path.is_file() and path.exists():
-            raise AudioError(f"{path}: expected an audio file, found a device or a pipe.")
+            raise AudioError(
+                f"{path}: expected an audio file, found a device or a pipe. Save the sound to a "
+                "file first."
+            )
         with path.open("rb") as file:
             head = file.read(64)
     except FileNotFoundError as error:
-        raise AudioError(f"{path}: no such file.") from error
+        raise AudioError(f"{path}: no such file. Check its name and folder.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise AudioError(f"{path}: cannot be read ({reason}).") from error
+        raise AudioError(
+            f"{path}: cannot be read ({reason}). Check its name and its permissions."
+        ) from error
     if not head:
-        raise AudioError(f"{path}: the file is empty (0 bytes).")
+        raise AudioError(f"{path}: the file is empty (0 bytes). Record or copy it again.")
     return head
 
 
@@ -148,7 +155,7 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
         infinite values, an impossible rate, or a type that is not a number.
     """
     mono = to_mono(samples)
-    if not np.isfinite(sample_rate_hz) or not 1_000 <= sample_rate_hz <= 1_000_000:
+    if not isinstance(sample_rate_hz, numbers.Real) or not 1e3 <= float(sample_rate_hz) <= 1e6:
         raise AudioError(
             f"expected a sample rate of 1,000 to 1,000,000 Hz, found {sample_rate_hz!r}."
         )
@@ -184,7 +191,13 @@ def to_mono(samples: Any) -> np.ndarray:
     AudioError
         When these are not samples: no numbers, a wrong shape, NaN or infinite values.
     """
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise AudioError(
+            "expected samples of shape (n_samples,) or (n_samples, n_channels), found rows of "
+            "different lengths."
+        ) from error
     if array.dtype.kind not in "iuf":
         raise AudioError(f"expected samples as numbers, found an array of {array.dtype}.")
     if array.ndim not in (1, 2) or array.size == 0:
@@ -202,10 +215,15 @@ def to_mono(samples: Any) -> np.ndarray:
         array = (array.astype(np.float64) - middle) / middle
     elif array.dtype.kind == "i":
         array = array.astype(np.float64) / -float(np.iinfo(array.dtype).min)
-    if not np.isfinite(array).all():
-        raise AudioError("the samples hold NaN or infinite values.")
-    mono = array if array.ndim == 1 else array.mean(axis=1)
-    return np.ascontiguousarray(mono, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono = array if array.ndim == 1 else array.mean(axis=1)
+        mono = np.ascontiguousarray(mono, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise AudioError(
+            "the samples hold NaN, infinite or huge values. Floats are taken as -1 to 1: divide by "
+            "the full scale, and replace what is not a number."
+        )
+    return mono
 
 
 def load(path: Path | str, config: AudioConfig) -> np.ndarray:

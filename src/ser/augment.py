@@ -13,14 +13,14 @@ import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 
-import audiomentations
 import numpy as np
 
 from ser.config import AugmentationConfig, MaskingConfig, stable_hash
 
 # Part of every cache key. Raise it when a change here changes any variant.
-AUGMENTATION_VERSION = f"1-audiomentations-{audiomentations.__version__}"
+AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
 CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise")
 
 _GLOBAL_RANDOM_STATE = threading.Lock()
@@ -126,7 +126,14 @@ def apply(
     -------
     ndarray of float32, shape (any,)
         Not clipped: a gain may take samples over full scale.
+
+    Raises
+    ------
+    ValueError
+        When `only` is none of ``CHANGES``.
     """
+    if only is not None and only not in CHANGES:
+        raise ValueError(f"no change {only!r}. Allowed: {', '.join(CHANGES)}.")
     transforms = _transforms(config)
     result = waveform
     for name in CHANGES:
@@ -139,6 +146,8 @@ def apply(
 
 
 def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:
+    import audiomentations  # takes seconds, and a worker that makes no variants needs it not
+
     low, high = c.shift_fraction
     return {
         "stretch": audiomentations.TimeStretch(*c.stretch_rate, leave_length_unchanged=False, p=1),

@@ -53,18 +53,21 @@ class Bank:
         Raises
         ------
         CacheError
-            When the file of values is shorter than its index says.
+            When the index is not one, or the file of values is shorter than it says.
         """
         text = self.index_path.read_bytes() if self.index_path.exists() else b""
         n_rows = len(text) // _LINE_BYTES
-        lines = text[: n_rows * _LINE_BYTES].decode("ascii", "replace").splitlines()
+        starts = range(0, n_rows * _LINE_BYTES, _LINE_BYTES)
+        lines = [text[start : start + _LINE_BYTES].decode("ascii", "replace") for start in starts]
+        if any(line[_KEY_DIGITS] != "," or line[-1] != "\n" for line in lines):
+            raise self._damaged(f"{self.index_path.name} is not an index")
         self.keys = {line[:_KEY_DIGITS]: row for row, line in enumerate(lines)}
-        self._checksums = [line[_KEY_DIGITS + 1 :] for line in lines]
+        self._checksums = [line[_KEY_DIGITS + 1 : -1] for line in lines]
         if n_rows == 0:
             self._values = np.zeros((0, *self.shape), np.float32)
             return
         found = self.data_path.stat().st_size if self.data_path.exists() else 0
-        if found < n_rows * self._row_bytes or len(self._checksums[-1]) != 8:
+        if found < n_rows * self._row_bytes:
             raise self._damaged(f"{n_rows * self._row_bytes} bytes expected, {found} found")
         self._values = np.memmap(self.data_path, "<f4", "r", shape=(n_rows, *self.shape))
 
@@ -173,7 +176,7 @@ class Bank:
     def _damaged(self, reason: str) -> CacheError:
         return CacheError(
             f"{shown(self.data_path)}: the cached features are damaged ({reason}). Run "
-            "`ser features --repair` (or delete the file) to compute them again."
+            "`ser features --repair` (or delete the folder it lies in) to compute them again."
         )
 
 

@@ -107,6 +107,7 @@ class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
         """Save aside, then rename."""
         target = Path(str(self.filepath))  # type: ignore[has-type]
         aside = target.with_name(f".aside-{target.name}")
+        aside.unlink(missing_ok=True)  # cut short by a kill or a full disk
         self.filepath = str(aside)
         try:
             super().on_epoch_end(epoch, logs)

@@ -267,13 +267,14 @@ def _plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> 
 
 def _show_report(folder: Path, *, as_json: bool) -> None:
     from ser import experiment
+    from ser.config import shown
 
     metrics = experiment.metrics_of(folder)
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
         return
     typer.echo(
-        f"{folder}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
+        f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
         f"{metrics['n_seeds']} seed(s)"
     )
     for key, name in (("uar", "UAR"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")):

@@ -30,11 +30,18 @@ FEATURE_KINDS = (
     "rms",
 )
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Range = tuple[float, float]
+_RANGES = {
+    "noise_snr_db": (-100.0, 100.0),
+    "pitch_semitones": (-24.0, 24.0),
+    "stretch_rate": (0.6, 2.0),
+    "gain_db": (-100.0, 100.0),
+    "shift_fraction": (-1.0, 1.0),
+}
 T = TypeVar("T")
 
 
@@ -150,7 +157,7 @@ class FeatureConfig:
     n_mfcc, n_mels, n_chroma : int
         Number of cepstral coefficients, mel bands and chroma bins.
     n_fft, hop_length : int
-        Analysis window and step, in samples.
+        Analysis window (an even number) and step, in samples.
     fmin_hz, fmax_hz : float
         Range of the mel filter bank, in hertz; `fmax_hz` None means half the sample rate.
     n_deltas : int
@@ -163,7 +170,7 @@ class FeatureConfig:
     n_mfcc: Count = 40
     n_mels: Count = 128
     n_chroma: Count = 12
-    n_fft: Annotated[int, Field(ge=16)] = 2048
+    n_fft: Annotated[int, Field(ge=16, multiple_of=2)] = 2048
     hop_length: Count = 512
     fmin_hz: NonNegative = 0.0
     fmax_hz: Positive | None = None
@@ -195,13 +202,14 @@ class AugmentationConfig:
     noise_snr_db : (float, float)
         Signal-to-noise ratio of added Gaussian noise, in decibels.
     pitch_semitones : (float, float)
-        Pitch shift, in semitones, duration kept.
+        Pitch shift, in semitones, duration kept; -24 to 24.
     stretch_rate : (float, float)
-        Speed factor, pitch kept; above 1 is faster.
+        Speed factor, pitch kept; above 1 is faster; 0.6 to 2. (From 0.5 down the library draws
+        from a generator that cannot be seeded.)
     gain_db : (float, float)
         Change of level, in decibels.
     shift_fraction : (float, float)
-        Shift in time as a fraction of the clip, silence moving in.
+        Shift in time as a fraction of the clip, silence moving in; -1 to 1.
     seed : int
         Part of the seed of every variant, beside the clip's content and the variant's number.
     """
@@ -223,16 +231,13 @@ class AugmentationConfig:
 
     @model_validator(mode="after")
     def _check(self) -> AugmentationConfig:
-        for name in (
-            "noise_snr_db",
-            "pitch_semitones",
-            "stretch_rate",
-            "gain_db",
-            "shift_fraction",
-        ):
+        for name, (lowest, highest) in _RANGES.items():
             low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must be (low, high), found ({low}, {high})")
+            if not lowest <= low <= high <= highest:
+                raise ValueError(
+                    f"{name} must be (low, high) within {lowest:g} to {highest:g}, "
+                    f"found ({low:g}, {high:g})"
+                )
         return self
 
 
@@ -268,6 +273,14 @@ class ModelConfig:
 
     architecture: str = "cnn_lstm_attention"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        try:
+            json.dumps(self.options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options must hold JSON values ({error})") from error
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -324,7 +337,8 @@ class Recipe:
     Attributes
     ----------
     name : str
-        Also the name of its folder under ``reports/``.
+        Also the name of its folder under ``reports/``: letters, digits, ``.``, ``_``, ``+`` and
+        ``-``, not beginning with a sign.
     description : str
         One line for `ser recipes`.
     corpora : tuple of str
@@ -337,9 +351,9 @@ class Recipe:
         The protocol used where none is named.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^\w[\w.+-]*$")]
     description: str = ""
-    corpora: tuple[str, ...]
+    corpora: Annotated[tuple[str, ...], Field(min_length=1)]
     classes: tuple[str, ...]
     merge: dict[str, str] = dataclasses.field(default_factory=dict)
     protocol: str = "speaker-independent"

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from ser import store
+from ser import backend, store
 from ser.config import Recipe, paths, shown, to_dict
 from ser.errors import SerError
 from ser.files import write_json, writing
@@ -72,10 +72,12 @@ def train_fold(
     folder = plan.run_folder(fold, seed)
     if (folder / RUN_FILE).exists():
         return folder
-    from ser import models, training  # imports TensorFlow, which takes seconds
+    backend.load()  # imports TensorFlow, which takes seconds
+    from ser import models, training
 
     started_s = time.time()
     feature_set = store.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=every > 0)
+    feature_set.verify()  # seconds at most; a damaged cache must not become a result
     codes = {name: code for code, name in enumerate(plan.recipe.classes)}
     labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
     parts = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import librosa
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from ser.audio import to_waveform
 from ser.config import AudioConfig, FeatureConfig
@@ -72,8 +73,8 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
     Raises
     ------
     SerError
-        When the sample rate cannot carry a feature (spectral contrast needs 12.8 kHz), or the mel
-        range reaches over half the sample rate.
+        When the sample rate cannot carry a feature (spectral contrast needs over 12.8 kHz) or the
+        window cannot resolve it, or the mel range reaches over half the sample rate.
 
     Examples
     --------
@@ -85,7 +86,8 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
     if len(waveform) < config.n_fft:
         waveform = np.pad(waveform, (0, config.n_fft - len(waveform)))
     spectrum = _Spectrum(waveform, sample_rate_hz, config)
-    stacked = np.concatenate([_KINDS[kind](spectrum) for kind in config.kinds], axis=0)
+    with _blas().limit(limits=1, user_api="blas"):  # else the last digits follow the core count
+        stacked = np.concatenate([_KINDS[kind](spectrum) for kind in config.kinds], axis=0)
     layers = [stacked]
     for order in range(1, config.n_deltas + 1):
         layers.append(librosa.feature.delta(stacked, order=order, mode="nearest"))
@@ -165,6 +167,11 @@ def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> 
     return np.arange(n_frames) * config.hop_length / sample_rate_hz
 
 
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 class _Spectrum:
     """What several features share, computed once: the short-time Fourier transform and its kin."""
 
@@ -234,10 +241,16 @@ _KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {
 
 
 def _check_rate(sample_rate_hz: int, config: FeatureConfig) -> None:
-    if "spectral_contrast" in config.kinds and sample_rate_hz < 12_800:
+    if "spectral_contrast" in config.kinds and sample_rate_hz <= 12_800:
         raise SerError(
-            "spectral_contrast looks up to 6.4 kHz and needs a sample rate of at least 12,800 Hz, "
+            "spectral_contrast looks up to 6.4 kHz and needs a sample rate over 12,800 Hz, "
             f"found {sample_rate_hz}. Raise audio.sample_rate_hz or leave it out of features.kinds."
+        )
+    if "spectral_contrast" in config.kinds and config.n_fft * 200 < sample_rate_hz:
+        raise SerError(
+            "spectral_contrast has bands of 200 Hz and needs a window of at least "
+            f"{-(-sample_rate_hz // 200)} samples at {sample_rate_hz} Hz, found {config.n_fft}. "
+            "Raise features.n_fft or leave it out of features.kinds."
         )
     top = config.fmax_hz or sample_rate_hz / 2
     if not config.fmin_hz < top <= sample_rate_hz / 2:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ser import backend
 from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict, paths, shown
 from ser.errors import AudioError, SerError
@@ -213,8 +214,8 @@ def load_model(path: Path | str | None = None) -> Model:
     SerError
         When there is no model, or its file is damaged.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    file = find_model(path)
+    backend.load()
     from ser import models
 
-    file = find_model(path)
     return Model(models.load(file), models.read_card(file))

@@ -69,7 +69,8 @@ def _gather(folders: list[Path], part: str) -> pd.DataFrame:
 
 def _part_summary(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     """UAR and accuracy over all clips of a part, each run weighing the same as its clips."""
-    counts = evaluation.confusion(predictions, classes)
+    folds = predictions.groupby("fold")  # a training clip occurs in several folds
+    counts = np.sum([evaluation.confusion(group, classes) for _, group in folds], axis=0)
     clips = np.maximum(counts.sum(axis=1), 1)
     return {
         "uar": float(np.mean((np.diag(counts) / clips)[counts.sum(axis=1) > 0])),

@@ -206,7 +206,9 @@ def build(
         _delete_damaged(front_end, variants)
     banks = [Bank(front_end.stem(variant), front_end.shape) for variant in variants]
     keys = table["pcm_sha256"].tolist()
-    first = {key: position for position, key in reversed(list(enumerate(keys)))}
+    first: dict[str, int] = {}
+    for position, key in enumerate(keys):
+        first.setdefault(key, position)
     missing = {
         key: [v for v in variants if key not in banks[v]]
         for key in first

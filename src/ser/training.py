@@ -13,7 +13,7 @@ from keras import ops
 
 from ser import augment, models
 from ser.callbacks import ProgressLine, RunState, UnweightedAverageRecall, WholeCheckpoint
-from ser.config import Recipe, TrainingConfig
+from ser.config import Recipe, TrainingConfig, shown
 from ser.errors import SerError
 from ser.files import cannot_write
 from ser.models.layers import Standardise
@@ -192,7 +192,8 @@ def fit(
     Raises
     ------
     SerError
-        When a part is empty, a class has no training clip, or the disk is full.
+        When a part is empty, a class has no training clip, the loss is no number, or the disk is
+        full.
     """
     _check_parts(recipe, train, validation)
     folder.mkdir(parents=True, exist_ok=True)
@@ -227,6 +228,11 @@ def fit(
             )
         except OSError as error:
             raise cannot_write(folder, error) from error
+    if not (folder / MODEL_FILE).exists():
+        raise SerError(
+            f"recipe {recipe.name}: training diverged, {config.monitor} was never a number. Lower "
+            "training.learning_rate, or set training.clip_norm."
+        )
     return models.load(folder / MODEL_FILE), pd.DataFrame(history)
 
 
@@ -246,15 +252,15 @@ def _start_or_resume(
     recipe: Recipe, train: Part, folder: Path, seed: int, steps_per_epoch: int
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     last, log = folder / "last.keras", folder / "history.csv"
-    if last.exists() and log.exists():
+    if last.exists() and log.exists() and (folder / MODEL_FILE).exists():
         try:
             model = keras.saving.load_model(last, safe_mode=True)
             epoch = int(ops.convert_to_numpy(model.optimizer.iterations)) // steps_per_epoch
             history = [dict(row) for _, row in pd.read_csv(log).iterrows()]
             if 0 < epoch <= len(history):
                 return model, history[:epoch]
-        except (OSError, ValueError, KeyError, pd.errors.ParserError):
-            pass  # cut short by a crash of the machine: begin again
+        except Exception:  # zip, HDF5, Keras and pandas each have their own
+            print(f"{shown(last)}: damaged; this training begins again.", flush=True)
     keras.utils.set_random_seed(seed)
     _, _, n_frames, n_features = train.features.shape
     model = models.build(

@@ -164,7 +164,7 @@ def _per_class(
         [
             precision_recall_fscore_support(truth[of], guess[of], labels=codes, zero_division=0)
             for of in (
-                (predictions["seed"] == one).to_numpy() for one in predictions["seed"].unique()
+                (predictions["seed"] == one).to_numpy() for one in np.unique(predictions["seed"])
             )
         ]
     )

@@ -32,9 +32,9 @@ def polynomial_trend(history: pd.DataFrame, column: str, degree: int = 2) -> np.
 
     Examples
     --------
-    >>> history = pd.DataFrame({"loss": [3.0, 6.0, 11.0]})
+    >>> history = pd.DataFrame({"loss": [3.0, 7.0, 13.0]})
     >>> polynomial_trend(history, "loss").round(6).tolist()
-    [1.0, 0.0, 2.0]
+    [1.0, 1.0, 1.0]
     """
     if column not in history:
         allowed = ", ".join(map(str, history.columns))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import shutil
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -66,7 +65,7 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
     try:
         return function(n_frames, n_features, n_classes, **config.options)
     except (TypeError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0]
+        reason = str(error).split("\n", 1)[0].rstrip(".")
         raise SerError(
             f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
             f"features with {config.options}: {reason}."
@@ -117,10 +116,12 @@ def describe(path: Path, card: dict[str, Any]) -> None:
     card : dict
         JSON values; `ser.inference` needs ``classes``, ``audio`` and ``features``.
     """
-    with writing(path) as temporary:
-        shutil.copyfile(path, temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(CARD, json.dumps(card, indent=2, ensure_ascii=False))
+    with writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with zipfile.ZipFile(path) as old:
+            for member in old.infolist():
+                if member.filename != CARD:  # from a call that a kill came after
+                    archive.writestr(member, old.read(member))
+        archive.writestr(CARD, json.dumps(card, indent=2, ensure_ascii=False))
 
 
 def read_card(path: Path | str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def build(
         )(x)
         x = layers.BatchNormalization(name=f"normalise_{number}")(x)
         x = layers.ReLU(name=f"relu_{number}")(x)
+        if any(size < pool for size, pool in zip(x.shape[1:3], pool_size, strict=True)):
+            raise ValueError(f"pooling by {tuple(pool_size)} in block {number} leaves nothing")
         x = layers.MaxPooling2D(tuple(pool_size), name=f"pool_{number}")(x)
         x = layers.Dropout(conv_dropout, name=f"dropout_{number}")(x)
         mask = layers.MaxPooling1D(pool_size[0], name=f"mask_{number}")(mask)

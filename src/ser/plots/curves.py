@@ -96,7 +96,7 @@ def _formula(coefficients: np.ndarray) -> str:
 
 
 def _number(value: float) -> str:
-    if value and not 1e-3 <= value < 1e4:
+    if value and not 0.9995e-3 <= value < 1e4:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}·10$^{{{int(exponent)}}}$"
     return f"{value:.3g}"

@@ -56,7 +56,7 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str], ax: Axes | None
             _cell(int(counts[row, column]), int(totals[row])),
             ha="center",
             va="center",
-            color="white" if shares[row, column] > 0.55 else "black",
+            color="white" if shares[row, column] > 0.65 else "black",
             fontweight="bold" if row == column else "normal",
         )
     names = [f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)]

@@ -1,0 +1,118 @@
+"""Fixtures that several files share: a small demo corpus, real speech, disks that are full."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+from ser import metadata
+from ser.corpora import demo, synthesis
+from ser.errors import SerError
+
+ACTORS = ("01", "02", "03", "04", "05", "06")  # male and female in turn
+EMOTIONS = ("angry", "neutral", "sad")
+
+
+@pytest.fixture(scope="session")
+def demo_shelf(tmp_path_factory) -> Path:
+    """A folder for SER_CORPORA: 72 clips of the demo corpus, 6 speakers, 3 emotions."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    few = [
+        take
+        for take in demo.takes()
+        if take.emotion in EMOTIONS and take.path.split("/")[1] in {f"Actor_{a}" for a in ACTORS}
+    ]
+    synthesis.synthesise(few, shelf / "demo", progress=False)
+    return shelf
+
+
+@pytest.fixture(scope="session")
+def demo_table(demo_shelf, tmp_path_factory):
+    """The metadata table of `demo_shelf`; copy before changing it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_ROOT", str(tmp_path_factory.mktemp("metadata")))
+        patch.setenv("SER_CORPORA", str(demo_shelf))
+        return metadata.build(("demo",), progress=False).table
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, demo_shelf) -> Path:
+    """An empty project that finds the small demo corpus."""
+    monkeypatch.setenv("SER_ROOT", str(tmp_path / "project"))
+    monkeypatch.setenv("SER_CORPORA", str(demo_shelf))
+    return tmp_path / "project"
+
+
+@pytest.fixture(scope="session")
+def real_speech() -> Path:
+    """The folder of the real RAVDESS."""
+    for shelf in os.environ.get("SER_CORPORA", "").split(os.pathsep):
+        if shelf and (Path(shelf) / "ravdess").is_dir():
+            return Path(shelf) / "ravdess"
+    return pytest.skip("set SER_CORPORA to a folder with the real corpora (ravdess)")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """Make a file system of so many kilobytes; needs Linux and root."""
+    mounted = []
+
+    def mount(kilobytes: int, name: str = "disk") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+        if sys.platform != "linux" or os.geteuid() != 0:
+            pytest.skip("a disk that is truly full needs Linux and root, to mount a small one")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def not_root():
+    """Give up root's rights for a while: root may read and write everything."""
+    if os.name != "posix":
+        pytest.skip("needs POSIX permissions")
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that other users reach too (pytest's own are closed to them)."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def one_line(*parts: str, kind: type[SerError] = SerError):
+    """Expect an error of one line with these parts, in this order."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    message = str(caught.value)
+    assert "\n" not in message
+    position = 0
+    for part in parts:
+        assert part in message[position:], f"{part!r} is not (in this order) in: {message}"
+        position = message.index(part, position) + len(part)

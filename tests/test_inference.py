@@ -1,0 +1,180 @@
+"""A trained model on recordings of every kind: an answer, or one clear error."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser import features, inference, models
+from ser.audio import decode
+from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
+from ser.errors import AudioError, SerError
+
+CLASSES = ("angry", "happy", "sad")
+AUDIO = AudioConfig(sample_rate_hz=16_000)
+FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, n_fft=512, hop_length=256, n_frames=64)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """An untrained model saved the way training saves it: what counts here is the front end."""
+    network = models.build(
+        ModelConfig(options={"filters": [4], "pool_sizes": [[2, 2]], "lstm_units": 8}),
+        n_frames=FEATURES.n_frames,
+        n_features=FEATURES.n_mfcc,
+        n_classes=len(CLASSES),
+    )
+    file = tmp_path_factory.mktemp("model") / inference.MODEL_FILE
+    network.save(file)
+    card = {"classes": CLASSES, "audio": to_dict(AUDIO), "features": to_dict(FEATURES)}
+    models.describe(file, card)
+    return file
+
+
+@pytest.fixture(scope="module")
+def model(model_file):
+    return inference.load_model(model_file)
+
+
+def tone(duration_s=0.8, rate=16_000, level=0.3):
+    t = np.arange(int(duration_s * rate)) / rate
+    return (level * np.sin(2 * np.pi * 220 * t) * (1 + 0.5 * np.sin(9 * t))).astype(np.float32)
+
+
+def test_answer_is_the_networks_output_for_the_training_front_end(model):
+    samples = tone()
+    expected = model.network.predict_on_batch(
+        features.compute(samples, 16_000, AUDIO, FEATURES)[None]
+    )[0]
+    answer = model.predict(samples, 16_000)
+    assert list(answer.probabilities) == list(CLASSES)
+    np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-6)
+    assert answer.label == CLASSES[int(np.argmax(expected))]
+    assert answer.warnings == []
+    assert answer.duration_s == pytest.approx(0.8)
+
+
+def test_file_and_array_give_the_same_answer(model, tmp_path):
+    file = tmp_path / "größe 音.flac"
+    soundfile.write(file, tone(), 16_000)
+    recording = decode(file)
+    by_file = model.predict(str(file))
+    by_array = model.predict(recording.samples, recording.sample_rate_hz)
+    assert by_file == by_array
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"),
+    [(8_000, 1, "PCM_16"), (44_100, 2, "PCM_24"), (48_000, 6, "DOUBLE"), (22_050, 1, "PCM_U8")],
+)
+def test_any_rate_channels_and_width(model, tmp_path, rate, channels, subtype):
+    file = tmp_path / "a.wav"
+    soundfile.write(file, np.repeat(tone(rate=rate)[:, None], channels, axis=1), rate, subtype)
+    answer = model.predict(file)
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "word"),
+    [
+        (np.zeros(16_000), "silent"),
+        (np.full(16_000, 0.5), "silent"),
+        (tone(level=0.002), "quiet"),
+        (np.clip(tone(level=9), -1, 1), "clipped"),
+        (tone(duration_s=30), "beginning"),
+    ],
+)
+def test_doubtful_recordings_are_named(model, samples, word):
+    assert any(word in warning for warning in model.predict(samples, 16_000).warnings)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros(0), 16_000, "shape"),
+        (tone(duration_s=0.02), 16_000, "0.020 s"),
+        (np.array([0.1, np.nan] * 4000), 16_000, "NaN"),
+        (np.array(["a"] * 4000), 16_000, "numbers"),
+        (np.zeros((2, 16_000)), 16_000, "Transpose"),
+        (tone(), None, "rate"),
+        (tone(), 0, "sample rate"),
+        (tone(), float("nan"), "sample rate"),
+    ],
+)
+def test_unusable_samples_say_why(model, samples, rate, message):
+    with pytest.raises(AudioError, match=message):
+        model.predict(samples, rate)
+
+
+def test_integers_are_scaled(model):
+    samples = tone()
+    as_integers = np.round(samples * 32_768).astype(np.int16)
+    a, b = model.predict(samples, 16_000), model.predict(as_integers, 16_000)
+    np.testing.assert_allclose(
+        list(a.probabilities.values()), list(b.probabilities.values()), atol=1e-3
+    )
+
+
+def test_attention_sums_to_one_and_ignores_padding(model):
+    weights, times_s = model.attention(tone(duration_s=0.5), 16_000)
+    assert weights.sum() == pytest.approx(1, abs=1e-5)
+    assert weights[times_s > 0.6].max() < 1e-6
+    assert len(weights) == len(times_s) == FEATURES.n_frames // 2
+
+
+def test_truncated_model_is_refused(model_file, tmp_path):
+    for keep in (0.0, 0.3, 0.9):
+        whole = model_file.read_bytes()
+        cut = tmp_path / "cut.keras"
+        cut.write_bytes(whole[: int(keep * len(whole))])
+        with pytest.raises(SerError, match="not a complete Keras model"):
+            inference.load_model(cut)
+
+
+def test_model_without_card_is_refused(model, tmp_path):
+    file = tmp_path / "bare.keras"
+    model.network.save(file)
+    with pytest.raises(SerError, match="without labels"):
+        inference.load_model(file)
+
+
+def test_missing_model_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    with pytest.raises(SerError, match="ser train"):
+        inference.load_model()
+    with pytest.raises(SerError, match="run folder"):
+        inference.load_model(tmp_path)
+
+
+def test_newest_run_is_found(model_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    folder = tmp_path / "models" / "runs" / "r" / "p" / "fold-0-seed-0"
+    folder.mkdir(parents=True)
+    shutil.copy(model_file, folder / inference.MODEL_FILE)
+    (folder / "run.json").write_text("{}")
+    assert inference.find_model() == folder / inference.MODEL_FILE
+    assert inference.find_model(folder) == folder / inference.MODEL_FILE
+
+
+def test_command_answers_for_good_files_and_names_bad_ones(model_file, tmp_path):
+    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
+    soundfile.write(good, tone(), 16_000)
+    bad.write_text("this is text")
+    command = [sys.executable, "-m", "ser", "predict", str(good), str(bad), "-m", str(model_file)]
+    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert shown.returncode == 2
+    assert "good.wav: " in shown.stdout
+    assert all(name in shown.stdout for name in CLASSES)
+    lines = shown.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert "bad.wav" in lines[0]
+    as_json = subprocess.run(
+        [*command, "--json"], capture_output=True, encoding="utf-8", check=False
+    )
+    answers = json.loads(as_json.stdout)
+    assert answers[0]["label"] in CLASSES
+    assert "error" in answers[1]

@@ -1,0 +1,182 @@
+"""The notebooks keep their rules, and run from first to last on the demo corpus."""
+
+import json
+import os
+import re
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NAMES = (
+    "01_download",
+    "02_metadata",
+    "03_features",
+    "04_training",
+    "05_evaluation",
+    "06_inference",
+)
+COLAB = "https://colab.research.google.com/github/speech-emotion-honest/ser/blob/main/notebooks"
+PARAMETERS = {  # what `make run` and users may set with papermill's -p
+    "01_download": {"CORPORA", "SOURCE", "EMOTIONS"},
+    "02_metadata": {"CORPORA"},
+    "03_features": {"CORPORA", "RECIPE", "EMOTIONS", "SEED"},
+    "04_training": {"CORPORA", "RECIPE", "PROTOCOL", "FOLD", "SEED", "EPOCHS"},
+    "05_evaluation": {"CORPORA", "RECIPE", "FOLD", "SEED"},
+    "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH"},
+}
+MAX_BYTES = 1_000_000
+MAX_LINES = 15
+ALSO_WRITTEN = (
+    "data/raw/demo/README.txt",
+    "data/interim/metadata.parquet",
+    "data/processed/*/original.f32",
+    "models/runs/mfcc-attention-augmented-demo/*/fold-0-seed-0/run.json",
+    "models/runs/mfcc-attention-augmented-demo/*/fold-0-seed-0/model.keras",
+    "reports/local/mfcc-attention-augmented-demo/fold-0-seed-0/metrics.json",
+    "reports/local/mfcc-attention-augmented-demo/fold-0-seed-0/figures/confusion.png",
+)
+
+every_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def read(name, folder=FOLDER):
+    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def output_texts(notebook):
+    """Everything a reader can read in the outputs: no pictures, no sound."""
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                yield output.text
+            elif output.output_type == "error":
+                yield "\n".join(output.traceback)
+            else:
+                for kind, value in output.data.items():
+                    if kind.startswith("text/"):
+                        yield re.sub(r"base64,[A-Za-z0-9+/=\s]+", "", value)
+
+
+def absolute_paths(text):
+    places = [tempfile.gettempdir(), str(Path.home()), str(FOLDER.parent)]
+    places += [place for place in os.environ.get("SER_CORPORA", "").split(os.pathsep) if place]
+    return [place for place in [*places, "/home/", "/Users/", "/tmp/"] if place in text]
+
+
+def test_no_notebook_is_left_out():
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb"))[: len(NAMES)] == list(NAMES)
+
+
+@every_notebook
+def test_opening(name):
+    first = read(name).cells[0].source
+    assert first.startswith(f"# {int(name[:2])}. ")
+    assert "**Reads:**" in first
+    assert "**Writes:**" in first
+    assert f"({COLAB}/{name}.ipynb)" in first
+    introduction = first.split("\n\n")[1].replace("\n", " ")
+    assert len(re.findall(r"[.?!](?: |$)", introduction)) == 2, "an introduction of two sentences"
+
+
+@every_notebook
+def test_set_up_parameters_and_imports_come_first(name):
+    set_up, parameters, imports = code_cells(read(name))[:3]
+    assert "google.colab" in set_up.source
+    assert "pip install" in set_up.source
+    assert parameters.metadata.tags == ["parameters"]
+    assigned = set(re.findall(r"^(\w+) = ", parameters.source, flags=re.MULTILINE))
+    assert assigned == PARAMETERS[name]
+    assert all(word.isupper() for word in assigned)
+    assert "from ser import" in imports.source
+    assert "version" in imports.source
+    assert "seed" in imports.source
+
+
+@every_notebook
+def test_closing(name):
+    notebook = read(name)
+    headings = [cell.source.split("\n")[0] for cell in notebook.cells if cell.source[:2] == "##"]
+    assert headings[-1] == "## What we found"
+    last = notebook.cells[-1].source
+    assert "**Files written:**" in last
+    position = NAMES.index(name)
+    following = f"{NAMES[position + 1]}.ipynb" if position + 1 < len(NAMES) else "../README.md"
+    assert f"]({following})" in last
+
+
+@every_notebook
+def test_cells(name):
+    cells = read(name).cells
+    for before, cell in pairwise(cells):
+        assert len(cell.source.splitlines()) <= MAX_LINES, cell.id
+        if cell.cell_type == "code":
+            assert before.cell_type == "markdown", f"{cell.id} needs a sentence before it"
+            assert not re.search(r"^\s*(def|class|async def)\s", cell.source, re.MULTILINE), cell.id
+            assert "filterwarnings" not in cell.source, cell.id
+            assert not absolute_paths(cell.source), cell.id
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
+@every_notebook
+def test_committed_outputs(name):
+    path, notebook = FOLDER / f"{name}.ipynb", read(name)
+    assert path.stat().st_size < MAX_BYTES
+    assert notebook.metadata.kernelspec.name == "python3"
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts in ([None] * len(counts), list(range(1, len(counts) + 1)))
+    check_outputs(notebook)
+    assert not absolute_paths(json.dumps(notebook.metadata))
+
+
+def check_outputs(notebook):
+    for cell in code_cells(notebook):
+        assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.id
+    for text in output_texts(notebook):
+        assert "Traceback" not in text
+        assert not re.search(r"\w*Warning\b|WARNING", text), text[:500]
+        assert not absolute_paths(text), text[:500]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
+    root, executed = tmp_path / "project", tmp_path / "executed"
+    executed.mkdir()
+    monkeypatch.setenv("SER_ROOT", str(root))
+    monkeypatch.delenv("SER_CORPORA", raising=False)
+    given = {"CORPORA": "demo", "EPOCHS": 3}
+    for name in NAMES:
+        papermill.execute_notebook(
+            FOLDER / f"{name}.ipynb",
+            executed / f"{name}.ipynb",
+            parameters={key: given[key] for key in PARAMETERS[name] & given.keys()},
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=False,
+        )
+        notebook = read(name, executed)
+        counts = [cell.execution_count for cell in code_cells(notebook)]
+        assert counts == list(range(1, len(counts) + 1))
+        check_outputs(notebook)
+        assert any("Demo corpus" in text for text in output_texts(notebook))
+        assert (executed / f"{name}.ipynb").stat().st_size < MAX_BYTES
+    for pattern in ALSO_WRITTEN:
+        assert list(root.glob(pattern)), f"{pattern} was not written"
+
+
+def test_each_plot_of_the_demo_corpus_says_so():
+    for name in NAMES:
+        for cell in code_cells(read(name)):
+            if "plt.show()" in cell.source and "if PATH" not in cell.source:
+                assert "mark_demo" in cell.source, cell.id
