@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,6 +91,23 @@ def test_variants_are_the_same_in_threads():
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: variants(), range(4)):
             assert found == expected
+
+
+def test_variants_are_the_same_while_other_threads_draw_at_random():
+    expected, done = variants(), threading.Event()
+
+    def draw():
+        while not done.is_set():
+            random.random()
+            np.random.random()  # noqa: NPY002
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        assert [variants() for _ in range(2)] == [expected] * 2
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_variants_differ_from_one_another():

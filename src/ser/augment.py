@@ -8,12 +8,15 @@ machine, in any order, with any number of workers.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +26,7 @@ from ser.config import AugmentationConfig, MaskingConfig, stable_hash
 AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
 CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise")
 
-_GLOBAL_RANDOM_STATE = threading.Lock()
+_BORROWED = threading.Lock()
 
 
 def variant(
@@ -163,19 +166,39 @@ def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:
     }
 
 
+class _SeededNumPy:
+    """NumPy, with a generator of its own in place of the global one."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.RandomState(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@functools.cache
+def _library() -> list[dict[str, Any]]:
+    return [vars(m) for name, m in list(sys.modules.items()) if name.startswith("audiomentations.")]
+
+
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators that audiomentations draws from, and put them back."""
-    with _GLOBAL_RANDOM_STATE, warnings.catch_warnings():
+    """Let audiomentations draw from seeded generators instead of the global ones.
+
+    Seeding the global ones would not do: other threads (a Dask worker's, say) draw from them too.
+    """
+    stand_ins: dict[str, Any] = {"random": random.Random(seed), "np": _SeededNumPy(seed)}
+    originals: dict[str, Any] = {"random": random, "np": np}
+    borrowed = [(module, name) for module in _library() for name in originals if name in module]
+    with _BORROWED, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="audiomentations")
-        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
+        for module, name in borrowed:
+            module[name] = stand_ins[name]
         try:
             yield
         finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+            for module, name in borrowed:
+                module[name] = originals[name]
 
 
 def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,295 @@
+"""Models: shapes, the time axis, padding, saving; on whichever backend is installed."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from conftest import one_line
+
+from ser import models
+from ser.config import ModelConfig
+from ser.models.layers import AttentionPooling, MaskedAverage, Standardise
+
+SMALL = ModelConfig(
+    options={
+        "filters": [4, 6],
+        "pool_sizes": [[2, 2], [2, 4]],
+        "lstm_units": 5,
+        "attention_units": 3,
+    }
+)
+
+
+def build(config=SMALL, n_frames=60, n_features=16, n_classes=3):
+    keras.utils.set_random_seed(0)
+    return models.build(config, n_frames=n_frames, n_features=n_features, n_classes=n_classes)
+
+
+def clips(n_clips=4, n_frames=60, n_features=16, n_valid=None, seed=0):
+    batch = np.random.default_rng(seed).normal(size=(n_clips, n_frames, n_features))
+    for clip, n in zip(batch, n_valid or [n_frames] * n_clips, strict=True):
+        clip[n:] = 0
+    return batch.astype(np.float32)
+
+
+def part_of(model, layer):
+    return keras.Model(model.input, model.get_layer(layer).output)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A built model; tests do not change it."""
+    return build()
+
+
+# Building -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_frames", "n_features", "n_classes"), [(174, 40, 8), (97, 33, 2)])
+def test_default_sizes(n_frames, n_features, n_classes):
+    model = build(ModelConfig(), n_frames, n_features, n_classes)
+    assert model.input_shape == (None, n_frames, n_features)
+    assert model.output_shape == (None, n_classes)
+    probabilities = model.predict_on_batch(clips(2, n_frames, n_features))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert probabilities.min() >= 0
+    assert model.get_layer("lstm").forward_layer.units == 128
+    assert not model.compiled
+
+
+def test_blocks_follow_the_options(small):
+    names = [layer.name for layer in small.layers]
+    assert "conv_2" in names
+    assert "conv_3" not in names
+    assert small.get_layer("conv_2").filters == 6
+    assert small.get_layer("pool_2").output.shape == (None, 15, 2, 6)
+    assert small.get_layer("lstm").output.shape == (None, 15, 10)
+
+
+def test_misspelled_option_names_the_allowed_ones():
+    with one_line(
+        "cnn_lstm_attention", "'lstm_unit'", "Did you mean 'lstm_units'?", "Allowed: filters"
+    ):
+        build(ModelConfig(options={"lstm_unit": 64}))
+
+
+def test_unknown_architecture():
+    with one_line("'transformer'", "Allowed: cnn_lstm_attention"):
+        build(ModelConfig(architecture="transformer"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes", "parts"),
+    [
+        ({"filters": [4]}, {}, ("one entry per block", "1 and 3")),
+        ({}, {"n_frames": 7}, ("7 frames", "(2, 2) in block 3 leaves nothing")),
+        ({}, {"n_features": 1}, ("1 features", "(2, 2) in block 1 leaves nothing")),
+        ({"pool_sizes": [[2], [2], [2]]}, {}, ("cannot be built",)),
+        ({"pool_sizes": [[0, 1]] * 3}, {}, ("pool_size",)),
+        ({"lstm_units": 0}, {}, ("units", "positive")),
+        ({"lstm_units": "many"}, {}, ("cannot be built", "'many'")),
+        ({"conv_dropout": 2}, {}, ("between 0 and 1", "2")),
+    ],
+)
+def test_sizes_that_do_not_fit(options, sizes, parts):
+    with one_line(*parts):
+        build(ModelConfig(options=options), **sizes)
+
+
+# The time axis ------------------------------------------------------------------------------------
+
+
+def test_the_sequence_axis_is_time(small):
+    # What is said later must not reach the earlier steps of the sequence before the LSTM. Where
+    # the wrong axis is flattened, every step holds a bit of all times.
+    sequence = part_of(small, "as_sequence")
+    assert sequence.output_shape == (None, 60 // 4, 16 // 8 * 6)
+    original = clips(1)
+    changed = original.copy()
+    changed[:, 40:] += 1
+    difference = np.abs(sequence(original) - sequence(changed))[0].max(axis=1)
+    receptive = 40 // 4 - 1  # the convolutions see a step ahead
+    assert not difference[:receptive].any()
+    assert difference[receptive + 1 :].min() > 0
+
+
+def test_all_features_of_a_step_reach_it(small):
+    sequence = part_of(small, "as_sequence")
+    original = clips(1)
+    for feature in (0, 7, 15):
+        changed = original.copy()
+        changed[:, 20:24, feature] += 5
+        difference = np.abs(sequence(original) - sequence(changed))[0].max(axis=1)
+        assert difference[5] > 0
+        assert not difference[[0, 1, 2, 9, 12]].any()
+
+
+# Padding ------------------------------------------------------------------------------------------
+
+
+def test_attention_is_zero_on_padding_and_sums_to_one(small):
+    n_valid = [60, 41, 5, 1]
+    weights = models.attention_weights(small).predict_on_batch(clips(n_valid=n_valid))
+    assert weights.shape == (4, 15)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    for row, n in zip(weights, n_valid, strict=True):
+        steps = -(-n // 4)  # a step with any frame in it counts
+        assert row[:steps].min() > 0
+        assert row[steps:].max(initial=0) < 1e-12
+
+
+def test_a_clip_of_nothing_but_padding_gives_an_answer(small):
+    probabilities = small.predict_on_batch(np.zeros((1, 60, 16), np.float32))
+    assert np.isfinite(probabilities).all()
+
+
+def test_the_lstm_sees_nothing_in_padding(small):
+    hidden = part_of(small, "hide_padding")(clips(n_valid=[60, 40, 20, 8]))
+    for row, steps in zip(np.array(hidden), [15, 10, 5, 2], strict=True):
+        assert np.abs(row[:steps]).max() > 0
+        assert not row[steps:].any()
+
+
+def test_a_clip_does_not_depend_on_its_neighbours_in_the_batch(small):
+    batch = clips(n_valid=[60, 30, 44, 8])
+    together = small.predict_on_batch(batch)
+    for i in range(4):
+        np.testing.assert_allclose(
+            small.predict_on_batch(batch[i : i + 1])[0], together[i], atol=1e-5
+        )
+
+
+# Layers -------------------------------------------------------------------------------------------
+
+
+def test_standardise_is_numpys_and_leaves_padding_at_zero():
+    batch = 3 + 2 * clips(n_valid=[60, 30, 10, 0])
+    batch[np.all(batch == 3, axis=2)] = 0
+    layer = Standardise()
+    layer.build(batch.shape)
+    mean, deviation = np.linspace(-1, 1, 16), np.linspace(0.5, 2, 16)
+    deviation[3] = 0
+    layer.set_statistics(mean, deviation)
+    found, mask = (np.array(x) for x in layer(batch))
+    valid = np.any(batch != 0, axis=2)
+    np.testing.assert_array_equal(mask[..., 0], valid)
+    scale = np.where(deviation == 0, 1, deviation)
+    np.testing.assert_allclose(found[valid], ((batch - mean) / scale)[valid], rtol=1e-4, atol=1e-5)
+    assert not found[~valid].any()
+
+
+def test_pooling_layers_are_numpys():
+    sequence = clips(3, 8, 5)
+    mask = np.ones((3, 8, 1), np.float32)
+    mask[1, 5:] = mask[2, 1:] = 0
+    average = np.array(MaskedAverage()(sequence, mask))
+    for row, n, found in zip(sequence, (8, 5, 1), average, strict=True):
+        np.testing.assert_allclose(found, row[:n].mean(axis=0), atol=1e-6)
+    pooled, weights = (np.array(x) for x in AttentionPooling(4)(sequence, mask))
+    np.testing.assert_allclose(pooled, np.einsum("ct,ctf->cf", weights, sequence), atol=1e-5)
+    assert not weights[1, 5:].any()
+    np.testing.assert_allclose(weights[2, 0], 1)
+
+
+# Saving -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(small, tmp_path):
+    small.save(tmp_path / "model.keras")
+    models.describe(tmp_path / "model.keras", {"classes": ["a", "ä"]})
+    return tmp_path / "model.keras"
+
+
+def test_a_loaded_model_answers_the_same(small, saved):
+    loaded = models.load(saved)
+    np.testing.assert_array_equal(loaded.predict_on_batch(clips()), small.predict_on_batch(clips()))
+    assert not loaded.compiled
+    weights = models.attention_weights(loaded).predict_on_batch(clips())
+    np.testing.assert_array_equal(
+        weights, models.attention_weights(small).predict_on_batch(clips())
+    )
+
+
+def test_the_card_travels_with_the_model(saved):
+    assert models.read_card(saved) == {"classes": ["a", "ä"]}
+    models.describe(saved, {"classes": ["b"]})  # again, after a kill
+    assert models.read_card(saved) == {"classes": ["b"]}
+    with zipfile.ZipFile(saved) as archive:
+        assert len(archive.namelist()) == len(set(archive.namelist()))
+    models.load(saved)
+
+
+def test_a_model_that_would_run_code_is_refused(tmp_path):
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Lambda(lambda x: x + 1)(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    with one_line("model.keras", "not a complete Keras model"):
+        models.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_model_cut_short_is_one_line(saved, share):
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(share * len(whole))])
+    for read in (models.load, models.read_card):
+        with one_line(str(saved), "not a complete Keras model", "Delete it and train again"):
+            read(saved)
+
+
+def test_a_damaged_model_is_one_line(saved):
+    content = bytearray(saved.read_bytes())
+    content[len(content) // 2] ^= 0xFF  # within the weights
+    saved.write_bytes(content)
+    with one_line(str(saved), "not a complete Keras model"):
+        models.load(saved)
+
+
+def test_missing_and_strange_models(small, tmp_path):
+    for read in (models.load, models.read_card):
+        with one_line("no.keras", "no such model", "ser train"):
+            read(tmp_path / "no.keras")
+    small.save(tmp_path / "bare.keras")
+    with one_line("bare.keras", "without labels and front end"):
+        models.read_card(tmp_path / "bare.keras")
+    inputs = keras.Input((3,))
+    with one_line("no attention layer"):
+        models.attention_weights(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
+
+
+# Other backends -----------------------------------------------------------------------------------
+
+ONE_STEP = """
+import keras, numpy as np
+from ser import models, training
+from ser.config import ModelConfig, TrainingConfig
+options = {"filters": [4], "pool_sizes": [[2, 2]], "lstm_units": 4, "attention_units": 3}
+model = models.build(ModelConfig(options=options), n_frames=12, n_features=6, n_classes=2)
+training._compile(model, TrainingConfig(), 2)
+batch = np.random.default_rng(0).normal(size=(8, 12, 6)).astype("float32")
+targets = np.eye(2, dtype="float32")[[0, 1] * 4]
+before = model.get_layer("conv_1").get_weights()[0]
+losses = [float(model.train_on_batch(batch, targets, np.ones(8))[0]) for _ in range(2)]
+assert np.isfinite(losses).all()
+assert np.abs(model.get_layer("conv_1").get_weights()[0] - before).max() > 0
+weights = models.attention_weights(model).predict_on_batch(batch)
+np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+print(keras.backend.backend())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_builds_and_trains_a_step_on_other_backends(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"install {backend} to test KERAS_BACKEND={backend}")
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    command = [sys.executable, "-c", ONE_STEP]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == backend
