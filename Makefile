@@ -6,7 +6,8 @@
 PYTHON ?= python3
 CORPORA ?= demo
 RECIPE ?= mfcc-attention-augmented
-EPOCHS ?= 0
+# the demo corpus is for seeing that all works: 15 epochs do; 0 means the recipe's own
+EPOCHS ?= $(if $(filter demo,$(CORPORA)),15,0)
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL = 3

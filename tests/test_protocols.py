@@ -183,7 +183,7 @@ PUBLISHED = {
     "savee-loso": ("savee", [1] * 4),
     "emodb-loso": ("emodb", [1] * 10),
     "tess-cross": ("tess", [1, 1]),
-    "combined-6": ("ravdess crema_d tess savee", [24, 24, 24, 24, 25]),
+    "combined-6": ("ravdess crema_d savee", [24, 24, 23, 24, 24]),
 }
 
 

@@ -53,7 +53,11 @@ def main() -> int:
     )
     if runs:
         print(f"Model:   {runs[-1].with_name('model.keras').relative_to(ROOT)}")
-        print(f"Figures and metrics: {runs[-1].parent.relative_to(ROOT)}/")
+    local = sorted(
+        (ROOT / "reports" / "local").glob("*/*/metrics.json"), key=lambda f: f.stat().st_mtime
+    )
+    if local:
+        print(f"Figures and metrics: {local[-1].parent.relative_to(ROOT)}/")
     print("Look at them: make lab")
     return 0
 

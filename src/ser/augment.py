@@ -144,8 +144,16 @@ def apply(
         drawn, seed = rng.random() < probability, int(rng.integers(2**32))
         if drawn if only is None else name == only:
             with _seeded(seed):
-                result = transforms[name](samples=result, sample_rate=sample_rate_hz)
+                changed = transforms[name](samples=result, sample_rate=sample_rate_hz)
+            # a room must not also make the voice louder: what changes the level is the gain
+            result = changed * _level_ratio(result, changed) if name == "room" else changed
     return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _level_ratio(before: np.ndarray, after: np.ndarray) -> float:
+    """Give the factor that brings `after` to the root mean square of `before`."""
+    power = float(np.mean(np.square(after, dtype=np.float64)))
+    return float(np.sqrt(np.mean(np.square(before, dtype=np.float64)) / power)) if power else 1.0
 
 
 def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:

@@ -12,6 +12,7 @@ import difflib
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.corpora.base import EMOTIONS
 from ser.errors import SerError
+from ser.protocols import PROTOCOLS
 
 _MFCC_ATTENTION = Recipe(
     name="mfcc-attention",
@@ -103,9 +104,9 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
     Returns
     -------
     Recipe
-        Unchanged where the corpora are its own. Otherwise named after them, split
-        speaker-independently, with ``calm`` merged into ``neutral`` when several corpora are put
-        together: only RAVDESS has it.
+        Unchanged where the corpora are its own. Otherwise named after them, with the protocol
+        published for exactly these corpora or else ``speaker-independent``, and with ``calm``
+        merged into ``neutral`` when other corpora than RAVDESS take part: only it has calm.
 
     Examples
     --------
@@ -125,5 +126,8 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
         corpora=corpora,
         classes=classes,
         merge={} if has_calm else {"calm": "neutral"},
-        protocol="speaker-independent",
+        protocol=next(
+            (name for name, known in PROTOCOLS.items() if set(known.corpora) == set(corpora)),
+            "speaker-independent",
+        ),
     )

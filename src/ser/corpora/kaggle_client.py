@@ -77,7 +77,7 @@ def _signed_in() -> Any:
         raise SerError(
             f"Kaggle's client cannot be loaded ({error}). Install it: `pip install kaggle`."
         ) from error
-    except (SystemExit, OSError, ValueError) as error:
+    except (SystemExit, NameError, OSError, ValueError) as error:  # NameError: Jupyter has no exit
         raise SerError(f"no Kaggle credentials found.\n{CREDENTIALS}") from error
     return kaggle.api
 

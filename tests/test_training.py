@@ -1,0 +1,433 @@
+"""Training: nothing but training clips decides, and a kill at any moment loses nothing."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EMOTIONS, one_line
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils.class_weight import compute_class_weight
+
+from ser import store, training
+from ser.bank import Bank
+from ser.callbacks import HISTORY_COLUMNS, UnweightedAverageRecall, WholeCheckpoint
+from ser.config import FeatureConfig, MaskingConfig, ModelConfig, Recipe, TrainingConfig
+from ser.store import FeatureSet, FrontEnd
+from ser.training import Batches, Part
+
+FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60)
+MODEL = ModelConfig(
+    options={
+        "filters": [8],
+        "pool_sizes": [[4, 2]],
+        "lstm_units": 8,
+        "attention_units": 8,
+        "conv_dropout": 0.1,
+        "head_dropout": 0.1,
+    }
+)
+RECIPE = Recipe(
+    name="tiny",
+    corpora=("demo",),
+    classes=EMOTIONS,
+    features=FEATURES,
+    model=MODEL,
+    training=TrainingConfig(epochs=8, batch_size=16, learning_rate=0.01, patience=50),
+)
+VALUES = [column for column in HISTORY_COLUMNS if column != "seconds"]
+
+
+def recipe(**training):
+    changed = dataclasses.replace(RECIPE.training, **training)
+    return dataclasses.replace(RECIPE, training=changed)
+
+
+@pytest.fixture(scope="module")
+def speech(demo_table, demo_shelf, tmp_path_factory) -> FeatureSet:
+    """Features of the small demo corpus."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_ROOT", str(tmp_path_factory.mktemp("features")))
+        patch.setenv("SER_CORPORA", str(demo_shelf))
+        return store.build(demo_table, FrontEnd(features=FEATURES), n_jobs=1, progress=False)
+
+
+def parts(speech) -> tuple[Part, Part]:
+    """Four speakers to train, two to validate."""
+    labels = speech.table["emotion"].map({name: i for i, name in enumerate(EMOTIONS)}).to_numpy()
+    later = speech.table["speaker"].str[-2:].isin(["05", "06"]).to_numpy()
+    return tuple(
+        Part(speech, clips, labels[clips])
+        for clips in (np.flatnonzero(~later), np.flatnonzero(later))
+    )
+
+
+def fit(speech, folder, recipe=RECIPE, seed=0, **options):
+    return training.fit(recipe, *parts(speech), folder, seed=seed, **{"every": 0, **options})
+
+
+def made_of(folder, values, n_variants=1) -> FeatureSet:
+    """A feature set of given values, shape (n_clips, n_variants, n_frames, n_features)."""
+    banks = []
+    for variant in range(n_variants):
+        bank = Bank(folder / f"variant-{variant}", values.shape[2:])
+        bank.append([(f"{i:064x}", clip) for i, clip in enumerate(values[:, variant])])
+        bank.refresh()
+        banks.append(bank)
+    table = pd.DataFrame({"clip_id": [str(i) for i in range(len(values))]})
+    rows = np.repeat(np.arange(len(values))[:, None], n_variants, axis=1)
+    return FeatureSet(table, pd.DataFrame(), 0, banks, rows)
+
+
+def random_values(n_clips=20, n_variants=1, n_frames=60, n_features=13, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(3, 2, (n_clips, n_variants, n_frames, n_features)).astype(np.float32)
+    for clip, n in zip(values, rng.integers(1, n_frames + 1, n_clips), strict=True):
+        clip[:, n:] = 0
+    return values
+
+
+@pytest.fixture(scope="module")
+def trained(speech, tmp_path_factory):
+    """One undisturbed training: folder, model, history."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, *fit(speech, folder)
+
+
+# What training clips decide, and only they ----------------------------------------------------------
+
+
+def test_statistics_are_numpys_over_unpadded_frames(tmp_path):
+    values = random_values(n_clips=150, n_variants=2)
+    features = made_of(tmp_path, values, 2)
+    clips = np.arange(5, 140)
+    mean, deviation = training.statistics(Part(features, clips, np.zeros(len(clips), int)))
+    frames = values[clips, 0].astype(np.float64)
+    frames = frames[np.any(frames != 0, axis=2)]
+    np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, frames.std(axis=0), rtol=1e-6)
+
+
+def test_the_model_holds_statistics_of_training_clips_only(tmp_path):
+    values = random_values()
+    changed = values.copy()
+    changed[12:] = 1000 * random_values(n_clips=8, seed=1)  # validation and test clips
+    labels = np.arange(20) % 3
+    layers = []
+    for name, given in (("as it is", values), ("changed", changed)):
+        features = made_of(tmp_path / name, given)
+        train, validation = (
+            Part(features, c, labels[c]) for c in (np.arange(12), np.arange(12, 16))
+        )
+        model, _ = training.fit(
+            recipe(epochs=1), train, validation, tmp_path / f"run {name}", seed=0, every=0
+        )
+        layers.append(model.get_layer("standardise"))
+    frames = values[:12, 0][np.any(values[:12, 0] != 0, axis=2)]
+    np.testing.assert_allclose(layers[0].mean, frames.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(layers[0].deviation, frames.std(axis=0), rtol=1e-4)
+    for one, other in zip(layers[0].get_weights(), layers[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_class_weights_are_scikit_learns():
+    labels = np.random.default_rng(0).choice(5, 200, p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    expected = compute_class_weight("balanced", classes=np.arange(5), y=labels)
+    found = training.class_weights(labels, 5, TrainingConfig())
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found[labels].sum() == pytest.approx(200, rel=1e-5)
+    ones = training.class_weights(labels, 5, TrainingConfig(class_weights=False))
+    np.testing.assert_array_equal(ones, np.ones(5))
+
+
+def test_early_stopping_and_rate_follow_validation_only(speech, tmp_path):
+    # Validation labels say nothing: its loss rises while the training loss falls.
+    train, validation = parts(speech)
+    shuffled = np.random.default_rng(0).permutation(validation.labels)
+    validation = dataclasses.replace(validation, labels=shuffled)
+    settings = recipe(epochs=40, patience=6, reduce_patience=2, reduce_factor=0.5)
+    model, history = training.fit(settings, train, validation, tmp_path, seed=0, every=0)
+    losses = history["val_loss"].to_numpy()
+    best = losses.argmin()
+    assert len(history) == best + 1 + 6 < 40
+    assert history["loss"].iloc[-1] < history["loss"].iloc[best]
+    rate, lowest, waited = 0.01, np.inf, 0
+    for epoch, loss in enumerate(losses):  # Keras' rule, by hand
+        assert history["learning_rate"].iloc[epoch] == pytest.approx(rate, rel=1e-4), epoch
+        lowest, waited = (loss, 0) if loss < lowest - 1e-4 else (lowest, waited + 1)
+        if waited >= 2:
+            rate, waited = rate * 0.5, 0
+    assert history["learning_rate"].iloc[-1] < 0.01
+    # the model that is kept is that of the best epoch
+    probabilities = training.predict(model, speech, validation.clips)
+    kept = -np.log(probabilities[np.arange(len(shuffled)), shuffled]).mean()
+    assert kept == pytest.approx(losses[best], rel=1e-3)
+    # a second call trains no more
+    before = (tmp_path / "history.csv").stat().st_mtime_ns
+    _, again = training.fit(settings, train, validation, tmp_path, seed=0, every=0)
+    assert len(again) == len(history)
+    assert (tmp_path / "history.csv").stat().st_mtime_ns == before
+
+
+# Batches ------------------------------------------------------------------------------------------
+
+
+def batches_of(folder, n_variants=1, seed=0, **changes):
+    values = random_values(n_clips=50, n_variants=n_variants)
+    values[..., 0, 0] = np.arange(50)[:, None] + np.arange(n_variants) / 100  # who am I
+    features = made_of(folder, values, n_variants)
+    part = Part(features, np.arange(5, 45), np.arange(5, 45) % 3)
+    return Batches(part, dataclasses.replace(RECIPE, **changes), seed)
+
+
+def epoch_of(batches, epoch):
+    batches.start_epoch(epoch)
+    return [batches[i] for i in range(len(batches))]
+
+
+def test_an_epoch_holds_every_clip_once_with_its_label_and_weight(tmp_path):
+    batches = batches_of(tmp_path)
+    epoch = epoch_of(batches, 0)
+    assert [len(features) for features, _, _ in epoch] == [16, 16, 8]
+    clips = np.concatenate([features[:, 0, 0] for features, _, _ in epoch])
+    assert sorted(clips) == list(range(5, 45))
+    assert list(clips) != sorted(clips)
+    targets = np.concatenate([target for _, target, _ in epoch])
+    np.testing.assert_array_equal(targets.argmax(axis=1), clips.astype(int) % 3)
+    np.testing.assert_array_equal(targets.sum(axis=1), 1)
+    weights = np.concatenate([weight for _, _, weight in epoch])
+    np.testing.assert_array_equal(weights, batches.class_weights[clips.astype(int) % 3])
+
+
+def test_epochs_follow_from_the_seed_alone(tmp_path):
+    masks = MaskingConfig(n_time_masks=1, n_feature_masks=1)
+    mixed = dataclasses.replace(RECIPE.training, mixup_alpha=0.4)
+    one = batches_of(tmp_path / "1", 3, masking=masks, training=mixed)
+    other = batches_of(tmp_path / "2", 3, masking=masks, training=mixed)
+    epoch_of(one, 0)  # has trained before; the other begins with epoch 3
+    for epoch in (3, 4):
+        for mine, its in zip(
+            epoch_of(one, epoch), reversed(list(reversed(epoch_of(other, epoch))))
+        ):
+            for a, b in zip(mine, its, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert np.any(epoch_of(one, 3)[0][0] != epoch_of(one, 4)[0][0])
+    assert np.any(epoch_of(one, 3)[0][0] != epoch_of(batches_of(tmp_path / "3", 3, 1), 3)[0][0])
+
+
+def test_each_clip_comes_in_all_its_variants_over_the_epochs(tmp_path):
+    batches = batches_of(tmp_path, n_variants=3)
+    seen = np.concatenate([b[0][:, 0, 0] for epoch in range(30) for b in epoch_of(batches, epoch)])
+    assert len(np.unique(seen)) == 3 * 40
+    shares = np.bincount(np.rint(seen % 1 * 100).astype(int)) / len(seen)
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.05)
+
+
+def test_masks_and_mixup_are_applied(tmp_path):
+    plain = epoch_of(batches_of(tmp_path / "0"), 0)
+    masked = epoch_of(batches_of(tmp_path / "1", masking=MaskingConfig(n_time_masks=2)), 0)
+    mixup = dataclasses.replace(RECIPE.training, mixup_alpha=1.0)
+    mixed = epoch_of(batches_of(tmp_path / "2", training=mixup), 0)
+    assert np.any(plain[0][0] != masked[0][0])
+    np.testing.assert_array_equal(plain[0][1], masked[0][1])
+    assert 0 < np.sort(mixed[0][1], axis=1)[:, -2].max() <= 0.5
+
+
+def test_uar_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    labels, guesses = rng.choice([0, 1, 3], 90, p=[0.6, 0.3, 0.1]), rng.integers(4, size=90)
+    metric = UnweightedAverageRecall(4)
+    for start in range(0, 90, 40):
+        metric.update_state(
+            np.eye(4)[labels[start : start + 40]], np.eye(4)[guesses[start : start + 40]]
+        )
+    assert float(metric.result()) == pytest.approx(balanced_accuracy_score(labels, guesses))
+    metric.reset_state()
+    assert float(metric.result()) == 0
+    copy = UnweightedAverageRecall.from_config(metric.get_config())
+    assert (copy.name, copy.n_classes) == ("uar", 4)
+
+
+# A run --------------------------------------------------------------------------------------------
+
+
+def test_a_tiny_model_learns_something(trained, speech):
+    folder, model, history = trained
+    assert tuple(history.columns) == HISTORY_COLUMNS
+    assert history["epoch"].tolist() == list(range(1, 9))
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    assert history["uar"].iloc[-1] > 0.6
+    _, validation = parts(speech)
+    probabilities = training.predict(model, speech, validation.clips)
+    assert probabilities.shape == (24, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(probabilities.argmax(axis=1) == validation.labels) > 0.5
+    written = pd.read_csv(folder / "history.csv")
+    np.testing.assert_allclose(written, history, rtol=1e-4)
+    assert {file.name for file in folder.iterdir()} == {"history.csv", "last.keras", "model.keras"}
+
+
+def test_the_same_seed_gives_the_same_and_another_something_else(trained, speech, tmp_path, capsys):
+    _, again = fit(speech, tmp_path / "again", every=3, title="tiny fold 1", tensorboard=True)
+    np.testing.assert_allclose(again[VALUES], trained[2][VALUES], atol=1e-3)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("epoch")[1].split("/")[0].strip() for line in lines[:3]] == ["1", "3", "6"]
+    assert all(line.startswith("tiny fold 1 · epoch") for line in lines)
+    assert any((tmp_path / "again" / "tensorboard").rglob("events.*"))
+    _, other = fit(speech, tmp_path / "other", recipe(epochs=2), seed=1)
+    assert np.abs(other["loss"] - trained[2]["loss"][:2]).max() > 1e-3
+
+
+def test_a_longer_training_goes_on_where_a_shorter_one_ended(trained, speech, tmp_path):
+    _, short = fit(speech, tmp_path, recipe(epochs=3))
+    last = (tmp_path / "last.keras").read_bytes()
+    _, history = fit(speech, tmp_path)
+    np.testing.assert_allclose(history["seconds"][:3], short["seconds"], rtol=1e-4)  # not again
+    np.testing.assert_allclose(history[VALUES], trained[2][VALUES], atol=1e-3)
+    # Killed between writing the history and the model: the model says where training stands.
+    (tmp_path / "last.keras").write_bytes(last)
+    _, history = fit(speech, tmp_path)
+    assert len(history) == 8
+    np.testing.assert_allclose(history[VALUES], trained[2][VALUES], atol=1e-3)
+
+
+KILLED = """
+import sys, pandas as pd
+import test_training as t
+from ser import store
+from ser.store import FrontEnd
+from pathlib import Path
+speech = store.build(pd.read_pickle(sys.argv[1]), FrontEnd(features=t.FEATURES), progress=False)
+t.fit(speech, Path(sys.argv[2]), t.recipe(epochs=int(sys.argv[3])))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_while_training_the_same_call_ends_the_same(speech, demo_table, project, tmp_path):
+    epochs = 16
+    demo_table.to_pickle(tmp_path / "table.pickle")
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, tmp_path / "table.pickle", run, str(epochs)]
+    generator, killed_at = random.Random(0), []
+    for rows in (2, 6):
+        with subprocess.Popen(list(map(str, command)), cwd=Path(__file__).parent) as process:
+            while process.poll() is None:
+                log = run / "history.csv"
+                if log.exists() and len(log.read_text().splitlines()) > rows:
+                    break
+                time.sleep(0.005)
+            time.sleep(generator.uniform(0, 0.2))
+            os.kill(process.pid, signal.SIGKILL)
+        killed_at.append(len(pd.read_csv(run / "history.csv")))
+        assert process.returncode == -signal.SIGKILL
+    assert rows <= killed_at[-1] < epochs, "the kill came too late to mean anything"
+    seconds = pd.read_csv(run / "history.csv")["seconds"]
+    model, history = fit(speech, run, recipe(epochs=epochs))
+    assert len(history) == epochs
+    kept = killed_at[-1] - 1  # of the last row, the model may not have been written
+    np.testing.assert_allclose(history["seconds"][:kept], seconds[:kept], rtol=1e-4)
+    undisturbed, expected = fit(speech, tmp_path / "undisturbed", recipe(epochs=epochs))
+    np.testing.assert_allclose(history[VALUES], expected[VALUES], atol=1e-3)
+    clips = parts(speech)[1].clips
+    np.testing.assert_allclose(
+        training.predict(model, speech, clips),
+        training.predict(undisturbed, speech, clips),
+        atol=2e-3,
+    )
+
+
+# Damage and errors --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "history"])
+def test_a_damaged_state_begins_again(speech, tmp_path, damage, capsys):
+    _, first = fit(speech, tmp_path, recipe(epochs=1))
+    last = tmp_path / "last.keras"
+    content = bytearray(last.read_bytes())
+    if damage == "history":
+        (tmp_path / "history.csv").write_bytes(b"\0" * 100)
+    else:
+        content[len(content) // 2] ^= 0xFF
+        last.write_bytes(content[: 1_000 if damage == "cut" else None])
+    _, history = fit(speech, tmp_path, recipe(epochs=2))
+    assert history["epoch"].tolist() == [1, 2]
+    np.testing.assert_allclose(history["loss"][0], first["loss"][0], atol=1e-3)
+    assert "begins again" in capsys.readouterr().out
+
+
+def test_a_checkpoint_cut_short_never_replaces_the_model(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"good")
+    (tmp_path / ".aside-model.keras").write_bytes(b"half")  # left by a kill
+    checkpoint = WholeCheckpoint(
+        tmp_path / "model.keras",
+        monitor="val_loss",
+        mode="min",
+        save_best_only=True,
+        initial_value_threshold=0.5,
+    )
+    inputs = keras.Input((2,))
+    checkpoint.set_model(keras.Model(inputs, keras.layers.Dense(1)(inputs)))
+    checkpoint.on_train_begin()
+    checkpoint.on_epoch_end(0, {"val_loss": 0.6})
+    assert (tmp_path / "model.keras").read_bytes() == b"good"
+    checkpoint.on_epoch_end(1, {"val_loss": 0.4})
+    keras.saving.load_model(tmp_path / "model.keras")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_full_disk_is_one_line_and_training_goes_on_later(trained, speech, tiny_disk):
+    disk = tiny_disk(120)
+    with one_line("disk is full", "Free some space"):
+        fit(speech, disk)
+    subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+    _, history = fit(speech, disk)
+    np.testing.assert_allclose(history[VALUES], trained[2][VALUES], atol=1e-3)
+
+
+def test_training_that_diverges_is_one_line(speech, tmp_path):
+    hopeless = recipe(epochs=2, learning_rate=1e30, clip_norm=None)
+    with one_line("tiny", "diverged", "val_loss", "training.learning_rate"):
+        fit(speech, tmp_path, hopeless)
+
+
+def test_parts_that_cannot_be_trained_on(speech, tmp_path):
+    train, validation = parts(speech)
+    empty = Part(speech, train.clips[:0], train.labels[:0])
+    with one_line("tiny", "training part", "no clip"):
+        training.fit(RECIPE, empty, validation, tmp_path, seed=0)
+    with one_line("tiny", "validation part", "no clip"):
+        training.fit(RECIPE, train, empty, tmp_path, seed=0)
+    few = train.labels != 1
+    lacking = Part(speech, train.clips[few], train.labels[few])
+    with one_line("no training clip of class 'neutral'", "protocol"):
+        training.fit(RECIPE, lacking, validation, tmp_path, seed=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weight_decay": 0.01},
+        {"clip_norm": None},
+        {"label_smoothing": 0.1, "monitor": "val_uar"},
+        {"monitor": "val_accuracy", "class_weights": False},
+    ],
+)
+def test_every_setting_trains(speech, tmp_path, changes):
+    _, history = fit(speech, tmp_path, recipe(epochs=1, **changes))
+    assert np.isfinite(history.to_numpy()).all()
+    config = json.loads(
+        json.dumps(
+            keras.saving.load_model(tmp_path / "last.keras").optimizer.get_config(), default=float
+        )
+    )
+    assert bool(config.get("weight_decay")) == ("weight_decay" in changes)
