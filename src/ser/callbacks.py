@@ -10,6 +10,7 @@ import keras
 import pandas as pd
 from keras import ops
 
+from ser import models
 from ser.files import writing
 
 HISTORY_COLUMNS = (
@@ -62,6 +63,23 @@ class UnweightedAverageRecall(keras.metrics.Metric):
         return {**super().get_config(), "n_classes": self.n_classes}
 
 
+def dropout_states(model: keras.Model) -> list[keras.Variable]:
+    """List the states of a model's random generators, which Keras does not save with it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any model.
+
+    Returns
+    -------
+    list of keras.Variable
+        One for each generator, always in the same order.
+    """
+    found = model.non_trainable_variables
+    return [variable for variable in found if variable.path.endswith("seed_generator_state")]
+
+
 class RunState(keras.callbacks.Callback):
     """Save the history, then the model with its optimiser, after each epoch.
 
@@ -96,8 +114,10 @@ class RunState(keras.callbacks.Callback):
         self.history.append({column: row[column] for column in HISTORY_COLUMNS})
         with writing(self.folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
+        states = [ops.convert_to_numpy(state).tolist() for state in dropout_states(self.model)]
         with writing(self.folder / "last.keras") as temporary:
             self.model.save(temporary)
+            models.describe(temporary, {"dropout": states})
 
 
 class WholeCheckpoint(keras.callbacks.ModelCheckpoint):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,13 @@ import pandas as pd
 from keras import ops
 
 from ser import augment, models
-from ser.callbacks import ProgressLine, RunState, UnweightedAverageRecall, WholeCheckpoint
+from ser.callbacks import (
+    ProgressLine,
+    RunState,
+    UnweightedAverageRecall,
+    WholeCheckpoint,
+    dropout_states,
+)
 from ser.config import Recipe, TrainingConfig, shown
 from ser.errors import SerError
 from ser.files import cannot_write
@@ -192,10 +200,12 @@ def fit(
     Raises
     ------
     SerError
-        When a part is empty, a class has no training clip, the loss is no number, or the disk is
-        full.
+        When a part is empty, a class has no training clip, the loss is no number, TensorBoard is
+        asked for and not installed, or the disk is full.
     """
     _check_parts(recipe, train, validation)
+    if tensorboard and find_spec("tensorboard") is None:
+        raise SerError("logs for TensorBoard need its package: pip install tensorboard.")
     folder.mkdir(parents=True, exist_ok=True)
     batches = Batches(train, recipe, seed)
     model, history = _start_or_resume(recipe, train, folder, seed, len(batches))
@@ -253,14 +263,16 @@ def _start_or_resume(
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     last, log = folder / "last.keras", folder / "history.csv"
     if last.exists() and log.exists() and (folder / MODEL_FILE).exists():
-        try:
+        with contextlib.suppress(Exception):  # zip, HDF5, Keras and pandas each have their own
             model = keras.saving.load_model(last, safe_mode=True)
+            states = models.read_card(last)["dropout"]
+            for variable, state in zip(dropout_states(model), states, strict=True):
+                variable.assign(np.array(state, np.uint32))
             epoch = int(ops.convert_to_numpy(model.optimizer.iterations)) // steps_per_epoch
             history = [dict(row) for _, row in pd.read_csv(log).iterrows()]
             if 0 < epoch <= len(history):
                 return model, history[:epoch]
-        except Exception:  # zip, HDF5, Keras and pandas each have their own
-            print(f"{shown(last)}: damaged; this training begins again.", flush=True)
+        print(f"{shown(last)}: damaged; this training begins again.", flush=True)
     keras.utils.set_random_seed(seed)
     _, _, n_frames, n_features = train.features.shape
     model = models.build(
