@@ -160,7 +160,7 @@ def run(
     epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
 ) -> None:
     """Cross-validate a recipe and write its report; resumable."""
-    from ser import experiment
+    from ser import experiment, terminal
 
     try:
         numbers = tuple(int(part) for part in seeds.split(","))
@@ -168,7 +168,7 @@ def run(
         raise SerError(f"--seeds: expected numbers like 0,1,2, found {seeds!r}.") from error
     plan = _plan(recipe, corpora, protocol, epochs)
     folder = experiment.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
-    _show_report(folder, as_json=False)
+    terminal.show_report(folder, as_json=False)
 
 
 @app.command()
@@ -180,14 +180,14 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Print the metrics of a run or a report, computed from its predictions."""
-    from ser import experiment
+    from ser import experiment, terminal
 
     if folder is None:
         finished = experiment.runs()
         if not finished:
             raise SerError("no finished run. Train one with `ser train`.")
         folder = finished[0]
-    _show_report(folder, as_json=as_json)
+    terminal.show_report(folder, as_json=as_json)
 
 
 @app.command()
@@ -200,6 +200,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one list.")] = False,
 ) -> None:
     """Tell the emotion of recordings, with a probability for each class."""
+    from ser import terminal
     from ser.inference import load_model
 
     loaded, answers, problems = load_model(model), [], []
@@ -212,7 +213,7 @@ def predict(
             continue
         answers.append({"file": str(file), **dataclasses.asdict(answer)})
         if not as_json:
-            _show_answer(answers[-1])
+            terminal.show_answer(answers[-1])
     if as_json:
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
     if problems:
@@ -263,36 +264,6 @@ def _plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> 
         training = dataclasses.replace(recipe.training, epochs=epochs)
         recipe = dataclasses.replace(recipe, training=training)
     return experiment.plan(recipe, protocol)
-
-
-def _show_report(folder: Path, *, as_json: bool) -> None:
-    from ser import experiment
-    from ser.config import shown
-
-    metrics = experiment.metrics_of(folder)
-    if as_json:
-        typer.echo(json.dumps(metrics, indent=2))
-        return
-    typer.echo(
-        f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
-        f"{metrics['n_seeds']} seed(s)"
-    )
-    for key, name in (("uar", "UAR"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")):
-        value, interval = metrics[key]["mean"], metrics[key]["interval_95"]
-        span = f"  [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else ""
-        typer.echo(f"  {name:10s}{100 * value:5.1f} %{span}")
-    typer.echo("  recall:")
-    for name, values in metrics["per_class"].items():
-        typer.echo(f"    {name:10s}{100 * values['recall']:5.1f} %  of {values['support']} clips")
-
-
-def _show_answer(answer: dict) -> None:
-    probability = answer["probabilities"][answer["label"]]
-    typer.echo(f"{answer['file']}: {answer['label']} ({100 * probability:.0f} %)")
-    for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-        typer.echo(f"  {name:10s}{100 * value:5.1f} %  {'█' * round(30 * value)}")
-    for warning in answer["warnings"]:
-        typer.echo(f"  note: {warning}")
 
 
 def main() -> None:
