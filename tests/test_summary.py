@@ -1,0 +1,85 @@
+"""The README's table comes from the reports and from nowhere else."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser import evaluation, recipes, summary
+from ser.config import paths, to_dict
+from ser.errors import SerError
+
+README = f"before\n\n{summary.BEGIN}\nold\n{summary.END}\n\nafter\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A README and one report of a known recipe, made from drawn predictions."""
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    recipe = recipes.get("mfcc-attention")
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.array(recipe.classes), 12)
+    probabilities = rng.dirichlet(np.ones(len(recipe.classes)), len(labels))
+    frame = pd.DataFrame(probabilities, columns=list(recipe.classes))
+    frame.insert(0, "clip_id", [f"c{i}" for i in range(len(labels))])
+    frame.insert(1, "speaker", [f"s{i % 6}" for i in range(len(labels))])
+    frame = frame.assign(fold=0, seed=0, label=labels)
+    for name in (recipe.name, "my-own-demo"):
+        folder = paths().reports / name / "ravdess-luna5"
+        folder.mkdir(parents=True)
+        frame.to_csv(folder / "predictions.csv", index=False)
+        metrics = evaluation.metrics(frame, recipe.classes, n_bootstrap=200)
+        (folder / "metrics.json").write_text(json.dumps({**metrics, "n_parameters": 1234}))
+        (folder / "recipe.json").write_text(json.dumps(to_dict(recipe)))
+    return tmp_path
+
+
+def test_table_is_put_between_the_marks(project):
+    written = summary.update()
+    text = (project / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    uar = json.loads((project / "reports/mfcc-attention/ravdess-luna5/metrics.json").read_text())[
+        "uar"
+    ]["mean"]
+    assert f"**{100 * uar:.1f}**" in text
+    assert "my-own-demo" not in text
+    assert all((project / path).stat().st_size > 1000 for path in written if path.suffix == ".png")
+    assert {path.name for path in written} == {
+        "README.md",
+        "confusion.png",
+        "speakers.png",
+        "reliability.png",
+    }
+
+
+def test_a_second_call_changes_nothing(project):
+    summary.update()
+    first = (project / "README.md").read_bytes()
+    summary.update()
+    assert (project / "README.md").read_bytes() == first
+
+
+def test_readme_without_marks_is_left_alone(project):
+    (project / "README.md").write_text("nothing here", encoding="utf-8")
+    with pytest.raises(SerError, match="expected the two lines"):
+        summary.update()
+    assert (project / "README.md").read_text(encoding="utf-8") == "nothing here"
+
+
+def test_no_report_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    with pytest.raises(SerError, match="ser run"):
+        summary.update()
+
+
+def test_the_committed_readme_is_true(request):
+    """The table in the repository is what its reports give."""
+    text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
+    shown = text.split(summary.BEGIN)[1].split(summary.END)[0].strip()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_ROOT", str(request.config.rootpath))
+        assert shown == summary.table(summary.collect())
