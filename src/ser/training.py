@@ -305,9 +305,10 @@ def _mode(config: TrainingConfig) -> str:
     return "min" if config.monitor == "val_loss" else "max"
 
 
-def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float | None:
-    values = [row[config.monitor] for row in history]
-    return (min if _mode(config) == "min" else max)(values) if values else None
+def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float:
+    """Give the best value so far; infinitely bad at first, so that NaN is no improvement."""
+    values = [row[config.monitor] for row in history if np.isfinite(row[config.monitor])]
+    return min(values, default=np.inf) if _mode(config) == "min" else max(values, default=-np.inf)
 
 
 def _watchers(

@@ -1,0 +1,208 @@
+"""From recipe to report: every clip tested once by a model that never heard it or its speaker."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import EMOTIONS, one_line
+from joblib.externals.loky import get_reusable_executor
+
+from ser import experiment, metadata
+from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
+from ser.errors import CacheError
+
+RECIPE = Recipe(
+    name="tiny",
+    corpora=("demo",),
+    classes=EMOTIONS,
+    features=FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60),
+    augmentation=AugmentationConfig(n_variants=1, stretch_p=0.0),
+    model=ModelConfig(
+        options={
+            "filters": [4],
+            "pool_sizes": [[4, 2]],
+            "lstm_units": 4,
+            "attention_units": 4,
+        }
+    ),
+    training=TrainingConfig(epochs=2, batch_size=8, monitor="val_uar"),
+)
+SEEDS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def three_speakers(demo_table) -> pd.DataFrame:
+    """36 clips, which make three folds."""
+    few = demo_table["speaker"].str[-2:].isin(["01", "02", "03"])
+    return demo_table[few].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, demo_shelf, three_speakers):
+    """A project with a finished cross-validation; tests leave it as it is."""
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_ROOT", str(root))
+        patch.setenv("SER_CORPORA", str(demo_shelf))
+        experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
+    return root
+
+
+@pytest.fixture
+def plan(root, three_speakers, monkeypatch, demo_shelf) -> experiment.Plan:
+    """The plan of that cross-validation."""
+    monkeypatch.setenv("SER_ROOT", str(root))
+    monkeypatch.setenv("SER_CORPORA", str(demo_shelf))
+    return experiment.plan(RECIPE, table=three_speakers)
+
+
+def test_no_clip_and_no_speaker_is_in_two_parts(plan):
+    speaker_of = dict(zip(plan.table["clip_id"], plan.table["speaker"], strict=True))
+    assert len(plan.folds) == 3
+    for fold in plan.folds:
+        parts = [set(fold.train), set(fold.validation), set(fold.test)]
+        assert sum(map(len, parts)) == len(set().union(*parts)) == 36
+        speakers = [{speaker_of[clip] for clip in part} for part in parts]
+        assert sum(map(len, speakers)) == len(set().union(*speakers)) == 3
+
+
+def test_predictions_cover_each_clip_once_per_seed(plan):
+    predictions = pd.read_csv(plan.report_folder / "predictions.csv")
+    assert list(predictions) == ["clip_id", "speaker", "fold", "seed", "label", *EMOTIONS]
+    for _, of_seed in predictions.groupby("seed"):
+        assert sorted(of_seed["clip_id"]) == sorted(plan.table["clip_id"])
+    assert sorted(predictions["seed"].unique()) == list(SEEDS)
+    np.testing.assert_allclose(predictions[list(EMOTIONS)].sum(axis=1), 1, atol=1e-5)
+    for row in predictions.itertuples():
+        assert row.clip_id in plan.folds[row.fold].test
+    truth = plan.table.set_index("clip_id")["label"]
+    assert (predictions["label"] == predictions["clip_id"].map(truth)).all()
+
+
+def test_report_folder(plan):
+    folder = plan.report_folder
+    assert folder.parts[-3:] == ("reports", "tiny", "speaker-independent")
+    names = {file.name for file in folder.iterdir()}
+    assert names == {"predictions.csv", "metrics.json", "history.csv", "recipe.json"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    predictions = pd.read_csv(folder / "predictions.csv")
+    guesses = predictions[list(EMOTIONS)].idxmax(axis=1)
+    hits = (guesses == predictions["label"]).groupby(predictions["seed"]).mean()
+    assert metrics["accuracy"]["mean"] == pytest.approx(hits.mean())
+    assert metrics["n_clips"] == 36
+    assert set(metrics["parts"]) == {"train", "validation", "test"}
+    assert metrics["parts"]["test"]["accuracy"] == pytest.approx(hits.mean())
+    history = pd.read_csv(folder / "history.csv")
+    assert len(history) == 3 * len(SEEDS) * 2
+    assert experiment.recipe_of(folder) == RECIPE
+    assert experiment.metrics_of(folder)["uar"] == metrics["uar"]
+
+
+def test_a_run_folder_explains_itself(plan):
+    folder = plan.run_folder(1, 0)
+    names = {file.name for file in folder.iterdir()}
+    predictions = {f"predictions{part}.csv" for part in ("", "-train", "-validation")}
+    assert names == {"model.keras", "history.csv", "run.json", *predictions}
+    card = json.loads((folder / "run.json").read_text())
+    assert (card["fold"], card["seed"], card["epochs"]) == (1, 0, 2)
+    assert card["classes"] == list(EMOTIONS)
+    assert card["data_fingerprint"] == plan.fingerprint
+    assert {"keras", "librosa", "audiomentations"} <= set(card["packages"])
+    assert experiment.recipe_of(folder) == RECIPE
+    for part in ("train", "validation"):
+        clips = pd.read_csv(folder / f"predictions-{part}.csv")["clip_id"]
+        assert sorted(clips) == list(getattr(plan.folds[1], part))
+    history = pd.read_csv(folder / "history.csv")
+    assert card["best_epoch"] == 1 + history["val_uar"].argmax()
+    assert experiment.runs()[0].parent == plan.runs_folder
+    assert len(experiment.runs()) == 6
+
+
+def test_a_finished_run_is_not_trained_again(plan, three_speakers, capsys):
+    before = {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")}
+    folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
+    assert folder == plan.report_folder
+    assert {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")} == before
+    assert "36 clips, 6 trainings, 6 of them done before" in capsys.readouterr().out
+
+
+def test_other_recipe_data_or_folds_are_other_runs(plan, three_speakers):
+    changed = dataclasses.replace(RECIPE, training=TrainingConfig(epochs=3))
+    renamed = dataclasses.replace(RECIPE, description="the same")
+    relabelled = three_speakers.copy()
+    relabelled.loc[0, "pcm_sha256"] = "0" * 64
+    folders = {
+        experiment.plan(RECIPE, table=three_speakers.sample(frac=1, random_state=0)).runs_folder,
+        experiment.plan(renamed, table=three_speakers).runs_folder,
+    }
+    assert folders == {plan.runs_folder}
+    folders |= {
+        experiment.plan(changed, table=three_speakers).runs_folder,
+        experiment.plan(RECIPE, table=relabelled).runs_folder,
+        experiment.plan(RECIPE, table=three_speakers.iloc[1:]).runs_folder,
+    }
+    assert len(folders) == 4
+
+
+@pytest.mark.slow
+def test_deleted_runs_are_made_again_the_same_by_two_processes(
+    plan, root, three_speakers, tmp_path, monkeypatch
+):
+    expected = pd.read_csv(plan.report_folder / "predictions.csv")
+    copy = shutil.copytree(root, tmp_path / "copy")
+    monkeypatch.setenv("SER_ROOT", str(copy))
+    shutil.rmtree(plan.run_folder(0, 1))
+    shutil.rmtree(plan.run_folder(2, 0))
+    shutil.rmtree(plan.report_folder)
+    kept = (plan.run_folder(1, 1) / "run.json").stat().st_mtime_ns
+    with one_line("2 of 6 runs are missing", "fold-2-seed-0", "ser run tiny"):
+        experiment.report(plan, SEEDS)
+    get_reusable_executor().shutdown(wait=True)  # workers of other tests know another SER_ROOT
+    folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers, n_jobs=2)
+    get_reusable_executor().shutdown(wait=True)
+    assert folder == copy / "reports" / "tiny" / "speaker-independent"
+    assert (plan.run_folder(1, 1) / "run.json").stat().st_mtime_ns == kept
+    found = pd.read_csv(folder / "predictions.csv")
+    pd.testing.assert_frame_equal(found, expected, atol=1e-3)
+
+
+def test_missing_runs_and_folds_are_one_line(plan, monkeypatch, three_speakers):
+    with one_line("3 of 9 runs are missing", "fold-0-seed-2", "ser run tiny"):
+        experiment.report(plan, (0, 1, 2))
+    with one_line("folds 0 to 2, found 3"):
+        experiment.train_fold(plan, 3, 0)
+    with one_line("no protocol named 'speaker-independant'", "Did you mean"):
+        experiment.plan(RECIPE, "speaker-independant", three_speakers)
+    with one_line("no metadata table yet", "ser metadata"):
+        experiment.plan(RECIPE)
+    with one_line("recipe.json"):
+        experiment.recipe_of(plan.runs_folder)
+
+
+def test_a_damaged_cache_never_becomes_a_result(plan, root, tmp_path, monkeypatch):
+    shutil.copytree(root / "data", tmp_path / "data")
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    data = plan.front_end.stem(1).with_suffix(".f32")
+    content = bytearray(data.read_bytes())
+    content[9_999] ^= 1
+    data.write_bytes(content)
+    with one_line("damaged", "ser features --repair", kind=CacheError):
+        experiment.train_fold(plan, 0, 0, every=0)
+    assert not plan.run_folder(0, 0).exists()
+
+
+def test_a_clip_that_cannot_be_read_costs_only_itself(
+    project, three_speakers, demo_shelf, tmp_path, monkeypatch
+):
+    shutil.copytree(demo_shelf, tmp_path / "own")
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path / "own"))
+    plan = experiment.plan(RECIPE, table=three_speakers)
+    bad = plan.folds[0].test[0]
+    row = three_speakers.set_index("clip_id").loc[bad]
+    metadata.clip_path(row).write_bytes(b"")
+    folder = experiment.train_fold(plan, 0, 0, every=0, n_jobs=1)
+    predictions = pd.read_csv(folder / "predictions.csv")
+    assert sorted(predictions["clip_id"]) == list(plan.folds[0].test[1:])
