@@ -171,12 +171,11 @@ class ProgressLine(keras.callbacks.Callback):
 
     def _print(self) -> None:
         row = self.history[-1]
-        best = max(self.history, key=lambda past: past["val_uar"])
+        best = max(past["val_uar"] for past in self.history)
         print(
             f"{self.title} · epoch {int(row['epoch']):3d}/{self.epochs}"
-            f" · loss {row['loss']:.3f} · UAR {100 * row['uar']:4.1f} %"
-            f" · validation loss {row['val_loss']:.3f}, UAR {100 * row['val_uar']:4.1f} %"
-            f" (highest {100 * best['val_uar']:.1f} % in epoch {int(best['epoch'])})"
-            f" · rate {row['learning_rate']:.1e} · {row['seconds']:.1f} s",
+            f" · loss {row['loss']:.3f}, UAR {100 * row['uar']:4.1f} %"
+            f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
+            f" (best {100 * best:.1f}) · {row['seconds']:.1f} s",
             flush=True,
         )

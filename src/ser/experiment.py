@@ -84,7 +84,7 @@ def train_fold(
     for name in PARTS:
         clips = feature_set.positions(getattr(plan.folds[fold], name))
         parts[name] = training.Part(feature_set, clips, labels[clips])
-    title = f"{plan.recipe.name} fold {fold + 1}/{len(plan.folds)} seed {seed}"
+    title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
     model, history = training.fit(
         plan.recipe,
         parts["train"],
