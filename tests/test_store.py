@@ -341,7 +341,7 @@ for _ in range(6):
         store.build(table, front_end, n_jobs=1, progress=False)
         os._exit(0)
     while rows() < target and os.waitpid(child, os.WNOHANG) == (0, 0):
-        pass
+        time.sleep(0.001)
     time.sleep(generator.uniform(0, 0.03))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
