@@ -10,11 +10,15 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hypothesis
 import pytest
 
 from ser import metadata
 from ser.corpora import demo, synthesis
 from ser.errors import SerError
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 ACTORS = ("01", "02", "03", "04", "05", "06")  # male and female in turn
 EMOTIONS = ("angry", "neutral", "sad")
