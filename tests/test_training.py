@@ -24,6 +24,8 @@ from ser.config import FeatureConfig, MaskingConfig, ModelConfig, Recipe, Traini
 from ser.store import FeatureSet, FrontEnd
 from ser.training import Batches, Part
 
+pytestmark = pytest.mark.xdist_group("training")  # trained once, then looked at
+
 FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60)
 MODEL = ModelConfig(
     options={

@@ -41,6 +41,7 @@ def main() -> int:
                 kernel_name="python3",
                 cwd=str(ROOT / "notebooks"),
                 progress_bar=sys.stderr.isatty(),
+                extra_arguments=["--log-level=ERROR"],
             )
         except papermill.PapermillExecutionError as error:
             print(f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}")

@@ -7,22 +7,29 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from types import ModuleType
 
 
-def load() -> None:
+def load() -> ModuleType:
     """Import Keras and start its backend, quietly.
 
     TensorFlow reports missing GPU libraries on the standard error stream before its log level
     counts. That stream is set aside meanwhile; should the import fail, what was written to it is
     shown. ``KERAS_BACKEND`` chooses another backend, as always with Keras.
+
+    Returns
+    -------
+    module
+        ``keras``.
     """
     if "keras" in sys.modules:
-        return
+        return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _native_errors_aside():
         import keras
 
         keras.ops.convert_to_numpy(keras.ops.zeros(1))  # starts the device, which logs too
+    return keras
 
 
 @contextlib.contextmanager
