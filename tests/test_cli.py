@@ -9,7 +9,17 @@ from typer.testing import CliRunner
 from ser import cli
 from ser.corpora import synthesis
 
-COMMANDS = ("data", "metadata", "features", "train", "run", "evaluate", "predict", "report")
+COMMANDS = (
+    "data",
+    "metadata",
+    "features",
+    "train",
+    "run",
+    "ladder",
+    "evaluate",
+    "predict",
+    "report",
+)
 
 
 def ser(*arguments, root):
@@ -44,6 +54,9 @@ def test_help_reads(command):
         (["train"], ["ser metadata"]),
         (["run", "mfcc-attention", "--seeds", "x"], ["--seeds", "0,1,2"]),
         (["run", "mfcc-attention", "-p", "luna"], ["Known", "ravdess-luna5"]),
+        (["ladder", "nonsense"], ["Known", "four-corpora", "mfcc-attention", "parallel", "tess"]),
+        (["ladder", "tess", "--seeds", "x"], ["--seeds", "0,1,2"]),
+        (["ladder", "tess"], ["ser metadata"]),
         (["metadata", "-c", "ravdes"], ["Did you mean 'ravdess'"]),
         (["metadata"], ["ser data download"]),
         (["metadata", "-c", "savee"], ["ser data"]),

@@ -45,6 +45,7 @@ OTHERS = {
         "fmax_hz": 8000.0,
         "n_deltas": 1,
         "n_frames": 100,
+        "statistics": ("mean", "std"),
     },
     AugmentationConfig: {
         "n_variants": 2,
@@ -125,6 +126,7 @@ feature_configs = st.builds(
     fmax_hz=st.none() | st.floats(2000, 8000),
     n_deltas=st.integers(0, 2),
     n_frames=st.integers(1, 400),
+    statistics=st.lists(st.sampled_from(config.STATISTICS), unique=True).map(tuple),
 )
 augmentation_configs = st.builds(
     AugmentationConfig,
@@ -252,6 +254,12 @@ def test_settings_cannot_be_changed_in_place():
         AudioConfig().sample_rate_hz = 8_000
 
 
+def test_a_model_takes_frames_or_one_row_per_statistic():
+    assert FeatureConfig(n_frames=50).n_rows == 50
+    assert FeatureConfig(n_frames=50, statistics=("max",)).n_rows == 1
+    assert FeatureConfig(n_frames=2, statistics=config.STATISTICS).n_rows == 4
+
+
 # Errors -----------------------------------------------------------------------------------------
 
 
@@ -287,6 +295,10 @@ def test_misspelled_field_of_a_recipe():
         ({"features": {"kinds": ["rms", "rms"]}}, ("features", "only once")),
         ({"features": {"n_mfcc": 129}}, ("features", "n_mfcc (129)", "n_mels (128)")),
         ({"features": {"n_fft": 2047}}, ("features.n_fft", "multiple of 2", "2047")),
+        (
+            {"features": {"statistics": ["mean", "median"]}},
+            ("features.statistics", "'mean', 'std', 'min' or 'max'", "'median'"),
+        ),
         ({"features": {"n_deltas": 3}}, ("features.n_deltas", "2", "found 3")),
         ({"augmentation": {"noise_p": 1.5}}, ("augmentation.noise_p", "1", "1.5")),
         ({"augmentation": {"gain_db": [3, 1]}}, ("gain_db must be (low, high)", "(3, 1)")),
@@ -331,7 +343,7 @@ def test_recipe_file(tmp_path):
         load_recipe(tmp_path / "no.json")
 
 
-# Folders and named recipes ----------------------------------------------------------------------
+# Folders ----------------------------------------------------------------------------------------
 
 
 def test_paths_follow_ser_root(monkeypatch, tmp_path):
@@ -357,33 +369,3 @@ def test_shown_paths_are_relative_inside_the_project(monkeypatch, tmp_path):
     monkeypatch.setenv("SER_ROOT", str(tmp_path / "project"))
     assert shown(tmp_path / "project" / "models" / "runs") == "models/runs"
     assert shown(tmp_path / "elsewhere") == str(tmp_path / "elsewhere")
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_named_recipes_are_whole(name):
-    recipe = recipes.get(name)
-    assert recipe.name == name
-    assert recipe.description
-    assert from_dict(Recipe, json.loads(json.dumps(to_dict(recipe)))) == recipe
-
-
-def test_named_recipes_differ():
-    hashes = {stable_hash(recipes.get(name)) for name in recipes.names()}
-    assert len(hashes) == len(recipes.names())
-
-
-def test_unknown_recipe():
-    with one_line("'mfcc-atention'", "Did you mean 'mfcc-attention'?", "Known: mfcc-attention"):
-        recipes.get("mfcc-atention")
-
-
-def test_recipe_on_other_corpora():
-    base = recipes.get("mfcc-attention")
-    assert recipes.on_corpora(base, base.corpora) is base
-    both = recipes.on_corpora(base, ("ravdess", "savee"))
-    assert (both.corpora, both.protocol) == (("ravdess", "savee"), "speaker-independent")
-    assert both.merge == {"calm": "neutral"}
-    assert "calm" not in both.classes
-    assert both.name not in recipes.names()
-    assert "surprised" not in recipes.on_corpora(base, ("crema_d",)).classes
-    assert recipes.on_corpora(base, ("demo",)).classes == base.classes

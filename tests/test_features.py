@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from ser import corpora
 from ser.audio import load
-from ser.config import FEATURE_KINDS, AudioConfig, FeatureConfig
+from ser.config import FEATURE_KINDS, STATISTICS, AudioConfig, FeatureConfig
 from ser.errors import AudioError
-from ser.features import compute, extract, feature_names, fit_length, frame_times_s
+from ser.features import compute, extract, feature_names, fit_length, frame_times_s, to_rows
 
 RATE_HZ = 22_050
 SIZES = {
@@ -128,6 +128,49 @@ def test_values_do_not_depend_on_the_number_of_threads():
     several = extract(voice_like(), RATE_HZ, config)
     with threadpool_limits(1):
         np.testing.assert_array_equal(extract(voice_like(), RATE_HZ, config), several)
+
+
+# Statistics ---------------------------------------------------------------------------------------
+
+NUMPYS = {
+    "mean": lambda frames: frames.mean(axis=0),
+    "std": lambda frames: np.sqrt(np.square(frames - frames.mean(axis=0)).mean(axis=0)),
+    "min": lambda frames: np.sort(frames, axis=0)[0],
+    "max": lambda frames: np.sort(frames, axis=0)[-1],
+}
+
+
+@quick
+@given(
+    n_found=st.integers(1, 40),
+    n_frames=st.integers(1, 30),
+    statistics=st.lists(st.sampled_from(STATISTICS), min_size=1, unique=True).map(tuple),
+    seed=st.integers(0, 99),
+)
+def test_statistics_are_numpys_over_the_first_frames(n_found, n_frames, statistics, seed):
+    frames = np.random.default_rng(seed).normal(5, 1, (n_found, 3)).astype(np.float32)
+    config = FeatureConfig(n_frames=n_frames, statistics=statistics)
+    rows = to_rows(frames, config)
+    assert rows.shape == (config.n_rows, 3) == (len(statistics), 3)
+    assert rows.dtype == np.float32
+    for row, name in zip(rows, statistics, strict=True):
+        np.testing.assert_allclose(row, NUMPYS[name](frames[:n_frames]), rtol=1e-5, atol=1e-5)
+    # what is cut off decides nothing, and without statistics the frames stay as they are
+    frames[n_frames:] = 99
+    np.testing.assert_array_equal(to_rows(frames, config), rows)
+    plain = to_rows(frames, FeatureConfig(n_frames=n_frames))
+    np.testing.assert_array_equal(plain, fit_length(frames, n_frames))
+
+
+@pytest.mark.parametrize("n_frames", [20, 400])
+def test_statistics_of_a_recording_leave_padding_out(n_frames):
+    config = FeatureConfig(kinds=("mfcc", "rms"), n_frames=n_frames, statistics=STATISTICS)
+    frames = extract(voice_like(), RATE_HZ, config)
+    assert 20 < len(frames) < 400
+    found = compute(voice_like(), RATE_HZ, AudioConfig(), config)
+    assert found.shape == (4, 41)
+    for row, name in zip(found, STATISTICS, strict=True):
+        np.testing.assert_allclose(row, NUMPYS[name](frames[:n_frames]), rtol=1e-4, atol=1e-4)
 
 
 # Shapes and names ---------------------------------------------------------------------------------

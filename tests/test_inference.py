@@ -1,5 +1,6 @@
 """A trained model on recordings of every kind: an answer, or one clear error."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -56,6 +57,24 @@ def test_answer_is_the_networks_output_for_the_training_front_end(model):
     assert answer.label == CLASSES[int(np.argmax(expected))]
     assert answer.warnings == []
     assert answer.duration_s == pytest.approx(0.8)
+
+
+def test_a_model_of_statistics_hears_what_it_was_trained_on(model_file, tmp_path):
+    config = dataclasses.replace(FEATURES, statistics=("mean", "std"))
+    network = models.build(
+        ModelConfig(architecture="cnn_lstm", options={"axis": "features", "filters": [4, 4]}),
+        n_frames=config.n_rows,
+        n_features=config.n_mfcc,
+        n_classes=len(CLASSES),
+    )
+    network.save(tmp_path / "model.keras")
+    card = {"classes": CLASSES, "audio": to_dict(AUDIO), "features": to_dict(config)}
+    models.describe(tmp_path / "model.keras", card)
+    answer = inference.load_model(tmp_path / "model.keras").predict(tone(), 16_000)
+    rows = features.compute(tone(), 16_000, AUDIO, config)
+    assert rows.shape == (2, 13)
+    expected = network.predict_on_batch(rows[None])[0]
+    np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-6)
 
 
 def test_file_and_array_give_the_same_answer(model, tmp_path):

@@ -1,5 +1,6 @@
 """Models: shapes, the time axis, padding, saving; on whichever backend is installed."""
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -79,7 +80,7 @@ def test_misspelled_option_names_the_allowed_ones():
 
 
 def test_unknown_architecture():
-    with one_line("'transformer'", "Allowed: cnn_lstm_attention"):
+    with one_line("'transformer'", "Allowed: cnn_lstm, cnn_lstm_attention, parallel"):
         build(ModelConfig(architecture="transformer"))
 
 
@@ -194,6 +195,180 @@ def test_pooling_layers_are_numpys():
     np.testing.assert_allclose(pooled, np.einsum("ct,ctf->cf", weights, sequence), atol=1e-5)
     assert not weights[1, 5:].any()
     np.testing.assert_allclose(weights[2, 0], 1)
+
+
+# Other architectures ------------------------------------------------------------------------------
+
+OTHERS = {
+    "along time": ModelConfig(
+        architecture="cnn_lstm",
+        options={"filters": [4, 6], "pool_sizes": [2, 2], "lstm_units": 5, "dense_units": 7},
+    ),
+    "along features": ModelConfig(
+        architecture="cnn_lstm",
+        options={
+            "axis": "features",
+            "filters": [4, 6],
+            "pool_sizes": [4, 4],
+            "lstm_units": 5,
+            "dense_units": 7,
+        },
+    ),
+    "parallel": ModelConfig(
+        architecture="parallel",
+        options={"filters": [4, 6], "lstm_units": 5, "attention_units": 3},
+    ),
+    "average": ModelConfig(options={**SMALL.options, "attention": False}),
+}
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def other(request):
+    """A built model of each; tests do not change it."""
+    return build(OTHERS[request.param])
+
+
+@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+def test_every_architecture_has_a_whole_default(architecture):
+    model = build(ModelConfig(architecture=architecture), 87, 40, 7)
+    assert model.name == architecture
+    assert (model.input_shape, model.output_shape) == ((None, 87, 40), (None, 7))
+    assert not model.compiled
+
+
+def test_other_architectures_give_probabilities(other):
+    batch = clips(n_valid=[60, 41, 5, 0])
+    probabilities = other.predict_on_batch(batch)
+    assert probabilities.shape == (4, 3)
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    for i in range(4):  # a clip does not depend on its neighbours
+        alone = other.predict_on_batch(batch[i : i + 1])[0]
+        np.testing.assert_allclose(alone, probabilities[i], atol=1e-5)
+
+
+def test_other_architectures_answer_the_same_once_loaded(other, tmp_path):
+    layer = other.get_layer("standardise")
+    before = [np.array(weight) for weight in layer.weights]
+    layer.set_statistics(np.linspace(-1, 1, 16), np.linspace(0.5, 2, 16))
+    other.save(tmp_path / "model.keras")
+    loaded = models.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(clips()), other.predict_on_batch(clips()))
+    layer.set_statistics(*before)
+    differing = loaded.predict_on_batch(clips()) - other.predict_on_batch(clips())
+    assert np.abs(differing).max() > 1e-6  # the statistics count, and travelled with the model
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_architectures_learn_what_can_be_told_apart(name):
+    options = {"conv_dropout": 0.0, "head_dropout": 0.0}
+    config = dataclasses.replace(OTHERS[name], options={**OTHERS[name].options, **options})
+    model = build(config, n_frames=16, n_features=8)
+    labels = np.arange(24) % 3
+    batch = clips(24, 16, 8)
+    for clip, label in zip(batch, labels, strict=True):
+        clip[:, 2 * label : 2 * label + 3] += 3
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    losses = [float(model.train_on_batch(batch, labels)) for _ in range(40)]
+    assert losses[-1] < losses[0]
+    guesses = model(batch, training=True)  # batch statistics: the running ones lag behind
+    assert np.mean(np.argmax(guesses, axis=1) == labels) > 0.9
+
+
+def test_along_features_all_values_are_one_string_of_scalars():
+    model = build(OTHERS["along features"], n_frames=3)
+    batch = clips(2, 3)
+    string = np.array(part_of(model, "as_one_sequence")(batch))
+    assert string.shape == (2, 3 * 16, 1)
+    np.testing.assert_array_equal(string[..., 0], batch.reshape(2, 48))
+    assert model.get_layer("lstm").input.shape == (None, 3, 6)
+    # neighbours are neighbouring coefficients: the first says nothing to the last step
+    changed = batch.copy()
+    changed[:, 0, 0] += 5
+    steps = part_of(model, "pool_2")
+    difference = np.abs(steps(batch) - steps(changed)).max(axis=(0, 2))
+    assert difference[0] > 0
+    assert difference[2] == 0
+
+
+def test_along_time_the_sequence_axis_is_time():
+    model = build(OTHERS["along time"])
+    assert "as_one_sequence" not in [layer.name for layer in model.layers]
+    steps = part_of(model, "pool_2")
+    assert steps.output_shape == (None, 60 // 4, 6)
+    original = clips(1)
+    for feature in (0, 15):
+        changed = original.copy()
+        changed[:, 40:44, feature] += 5
+        difference = np.abs(steps(original) - steps(changed))[0].max(axis=1)
+        assert difference[10] > 0
+        assert not difference[[0, 5, 7, 13, 14]].any()
+
+
+def test_attention_of_the_parallel_model(small):
+    model = build(OTHERS["parallel"])
+    n_valid = [60, 41, 5, 1]
+    weights = models.attention_weights(model).predict_on_batch(clips(n_valid=n_valid))
+    assert weights.shape == (4, 30)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    for row, n in zip(weights, n_valid, strict=True):
+        steps = -(-n // 2)
+        assert row[:steps].min() > 0
+        assert row[steps:].max(initial=0) < 1e-12
+
+
+def test_the_lstm_of_the_parallel_model_is_beside_the_convolutions():
+    model = build(OTHERS["parallel"])
+    convolutions = {layer.name for layer in model.layers if layer.name.startswith("conv_")}
+    assert convolutions == {"conv_1", "conv_2"}
+    heard = {layer.name for layer in models.attention_weights(model).layers}
+    seen = {layer.name for layer in part_of(model, "image_summary").layers}
+    assert "lstm" in heard
+    assert "lstm" not in seen
+    assert not heard & convolutions
+    assert convolutions <= seen
+    assert model.get_layer("fused").output.shape == (None, 6 + 2 * 5)
+
+
+def test_without_attention_the_average_is_all(small):
+    model = build(OTHERS["average"])
+    names = [layer.name for layer in model.layers]
+    assert not {"attention", "summary"} & set(names)
+    assert model.get_layer("dropout_head").input is model.get_layer("average").output
+    assert model.get_layer("probabilities").get_weights()[0].shape == (10, 3)
+    assert small.get_layer("probabilities").get_weights()[0].shape == (20, 3)
+    with one_line("cnn_lstm_attention has no attention layer"):
+        models.attention_weights(model)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "sizes", "parts"),
+    [
+        ("cnn_lstm", {"axis": "time"}, {}, ("one of frames, features", "'time'")),
+        ("cnn_lstm", {"axes": "frames"}, {}, ("'axes'", "Did you mean 'axis'?", "Allowed: axis")),
+        ("cnn_lstm", {"filters": [4]}, {}, ("one entry per block", "1 and 2")),
+        ("cnn_lstm", {}, {"n_frames": 3}, ("3 frames", "pooling by 2 in block 2")),
+        (
+            "cnn_lstm",
+            {"axis": "features", "pool_sizes": [8, 8]},
+            {"n_frames": 1, "n_features": 40},
+            ("pooling by 8 in block 2 leaves nothing",),
+        ),
+        ("cnn_lstm", {"pool_sizes": [[2, 2], [2, 2]]}, {}, ("cannot be built",)),
+        ("cnn_lstm", {"lstm_units": 0}, {}, ("cannot be built", "units")),
+        ("cnn_lstm", {"conv_dropout": 2}, {}, ("between 0 and 1", "2")),
+        ("parallel", {"lstm_pol": 2}, {}, ("'lstm_pol'", "Did you mean 'lstm_pool'?")),
+        ("parallel", {}, {"n_frames": 7}, ("3 blocks", "at least 8 frames of 8 features")),
+        ("parallel", {}, {"n_features": 7}, ("3 blocks", "at least 8 frames of 8 features")),
+        ("parallel", {"lstm_pool": 61}, {}, ("pooling by 61", "at least 61 frames")),
+        ("parallel", {"lstm_pool": 0}, {}, ("cannot be built", "pool_size")),
+        ("parallel", {"filters": 4}, {}, ("cannot be built",)),
+        ("parallel", {"kernel_size": "wide"}, {}, ("cannot be built", "wide")),
+    ],
+)
+def test_options_of_other_architectures_that_do_not_fit(architecture, options, sizes, parts):
+    with one_line(architecture, *parts):
+        build(ModelConfig(architecture=architecture, options=options), **sizes)
 
 
 # Saving -------------------------------------------------------------------------------------------

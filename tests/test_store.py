@@ -17,8 +17,8 @@ from conftest import not_root, one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser import features, store
-from ser.audio import decode
+from ser import augment, features, store
+from ser.audio import decode, to_waveform
 from ser.bank import Bank
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig
 from ser.errors import CacheError
@@ -70,6 +70,28 @@ def test_values_are_those_of_the_front_end(project, demo_table):
         )
         np.testing.assert_array_equal(found.take([i])[0], expected)
     found.verify()
+
+
+def test_statistics_of_every_variant(project, demo_table):
+    config = dataclasses.replace(SMALL, statistics=("mean", "std", "min", "max"))
+    front_end = dataclasses.replace(ONE_VARIANT, features=config)
+    assert front_end.folder != ONE_VARIANT.folder
+    found = build(demo_table.iloc[:3], front_end)
+    assert found.shape == (3, 2, 4, 13)
+    rate = front_end.audio.sample_rate_hz
+    for i, row in enumerate(found.table.to_dict("records")):
+        recording = decode(clip_path(row))
+        expected = features.compute(
+            recording.samples, recording.sample_rate_hz, front_end.audio, config
+        )
+        np.testing.assert_array_equal(found.take([i])[0], expected)
+        waveform = to_waveform(recording.samples, recording.sample_rate_hz, front_end.audio)
+        changed = augment.variant(
+            waveform, rate, front_end.augmentation, content=row["pcm_sha256"], number=1
+        )
+        frames = features.extract(changed, rate, config)[:60]
+        np.testing.assert_allclose(found.take([i], 1)[0, 0], frames.mean(axis=0), rtol=1e-5)
+    assert build(demo_table.iloc[:3], front_end).n_computed == 0
 
 
 def test_second_call_computes_nothing_and_one_more_clip_computes_one(project, demo_table):

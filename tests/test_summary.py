@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser import evaluation, recipes, summary
+from ser import evaluation, ladder, recipes, summary
 from ser.config import paths, to_dict
 from ser.errors import SerError
 
-README = f"before\n\n{summary.BEGIN}\nold\n{summary.END}\n\nafter\n"
+BEGIN, END = summary.MARKS["results"]
+README = f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
 
 
 @pytest.fixture
@@ -63,6 +64,34 @@ def test_a_second_call_changes_nothing(project):
     assert (project / "README.md").read_bytes() == first
 
 
+def test_a_ladder_gets_a_table_and_a_figure(project):
+    begin, end = summary.MARKS["ladder"]
+    score = {"mean": 0.5, "std": 0.0, "interval_95": [0.4, 0.625]}
+    rungs = {
+        rung: {"title": title, "accuracy": score, "uar": score, "n_seeds": 3}
+        for rung, title in ladder.RUNGS.items()
+    }
+    folder = paths().reports / "ladder" / "tess"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"chance": 1 / 7, **rungs}))
+    with pytest.raises(SerError, match="ladder: begin"):
+        summary.update()
+    assert (project / "README.md").read_text(encoding="utf-8") == README
+    (project / "README.md").write_text(f"{README}{begin}\n{end}\nend\n", encoding="utf-8")
+    written = [path.as_posix() for path in summary.update()]
+    assert {"reports/ladder/ladder.csv", "reports/ladder/ladder.png"} <= set(written)
+    assert (folder.parent / "ladder.png").stat().st_size > 1000
+    text = (project / "README.md").read_text(encoding="utf-8")
+    inside = text.split(begin)[1].split(end)[0]
+    assert inside.strip() == summary.ladder_table(ladder.write_table())
+    assert inside.count("50.0 (40-62)") == 4
+    assert "| `tess` | 96.9 |" in inside
+    assert "mfcc-attention" in text.split(BEGIN)[1].split(END)[0]
+    assert text.endswith("\nend\n")
+    summary.update()
+    assert (project / "README.md").read_text(encoding="utf-8") == text
+
+
 def test_readme_without_marks_is_left_alone(project):
     (project / "README.md").write_text("nothing here", encoding="utf-8")
     with pytest.raises(SerError, match="expected the two lines"):
@@ -79,7 +108,7 @@ def test_no_report_says_how_to_make_one(tmp_path, monkeypatch):
 def test_the_committed_readme_is_true(request):
     """The table in the repository is what its reports give."""
     text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
-    shown = text.split(summary.BEGIN)[1].split(summary.END)[0].strip()
+    shown = text.split(BEGIN)[1].split(END)[0].strip()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SER_ROOT", str(request.config.rootpath))
         assert shown == summary.table(summary.collect())

@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 from ser.errors import SerError
 from ser.files import read_json
 
+STATISTICS = ("mean", "std", "min", "max")
 FEATURE_KINDS = (
     "mfcc",
     "log_mel",
@@ -164,6 +165,9 @@ class FeatureConfig:
         0 for the features alone, 1 to append their first time differences, 2 for second ones too.
     n_frames : int
         Shorter clips are padded at their end with zeros, longer ones are cut.
+    statistics : tuple of str
+        Take these over the frames of a clip (its first `n_frames`, no padding), one row for each,
+        instead of the frames themselves; see ``STATISTICS``.
     """
 
     kinds: tuple[Literal[FEATURE_KINDS], ...] = ("mfcc",)  # type: ignore[valid-type]
@@ -176,11 +180,19 @@ class FeatureConfig:
     fmax_hz: Positive | None = None
     n_deltas: Annotated[int, Field(ge=0, le=2)] = 0
     n_frames: Count = 174
+    statistics: tuple[Literal[STATISTICS], ...] = ()  # type: ignore[valid-type]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of what a model takes: frames, or statistics."""
+        return len(self.statistics) or self.n_frames
 
     @model_validator(mode="after")
     def _check(self) -> FeatureConfig:
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise ValueError("kinds needs at least one feature and each only once")
+        if len(set(self.statistics)) != len(self.statistics):
+            raise ValueError("statistics may name each only once")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})")
         return self

@@ -40,8 +40,8 @@ def compute(
 
     Returns
     -------
-    ndarray of float32, shape (features.n_frames, n_features)
-        Padded with zeros or cut at its end.
+    ndarray of float32, shape (features.n_rows, n_features)
+        Frames, padded with zeros or cut at the end; or their statistics.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def compute(
         When the samples cannot be used.
     """
     waveform = to_waveform(samples, sample_rate_hz, audio)
-    return fit_length(extract(waveform, audio.sample_rate_hz, features), features.n_frames)
+    return to_rows(extract(waveform, audio.sample_rate_hz, features), features)
 
 
 def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
@@ -117,6 +117,33 @@ def fit_length(features: np.ndarray, n_frames: int) -> np.ndarray:
     """
     features = features[:n_frames]
     return np.pad(features, ((0, n_frames - len(features)), (0, 0)))
+
+
+def to_rows(features: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Give frames the number of rows that a model takes, or reduce them to statistics.
+
+    Parameters
+    ----------
+    features : ndarray, shape (any, n_features)
+        One row per frame, at least one.
+    config : FeatureConfig
+        ``n_frames`` and ``statistics``.
+
+    Returns
+    -------
+    ndarray, shape (config.n_rows, n_features)
+        As `fit_length` gives it; or one row per statistic over the first ``n_frames`` frames.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_rows(np.array([[1.0], [3.0]]), FeatureConfig(statistics=("mean", "max"))).tolist()
+    [[2.0], [3.0]]
+    """
+    if not config.statistics:
+        return fit_length(features, config.n_frames)
+    frames = features[: config.n_frames]
+    return np.stack([getattr(np, name)(frames, axis=0) for name in config.statistics])
 
 
 def feature_names(config: FeatureConfig) -> list[str]:

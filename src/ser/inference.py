@@ -148,7 +148,7 @@ class Model:
         from ser import features
 
         array = features.extract(waveform, self.audio.sample_rate_hz, self.features)
-        return features.fit_length(array, self.features.n_frames)
+        return features.to_rows(array, self.features)
 
 
 def _samples(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
@@ -185,7 +185,8 @@ def find_model(path: Path | str | None = None) -> Path:
         if not file.is_file():
             raise SerError(f"{path}: no model there. Expected a run folder or a .keras file.")
         return file
-    finished = [file.with_name(MODEL_FILE) for file in paths().runs.glob("*/*/*/run.json")]
+    runs = paths().runs.glob("*/*/fold-*/run.json")  # not those of a ladder
+    finished = [file.with_name(MODEL_FILE) for file in runs]
     found = finished or list(paths().models.glob("*.keras"))
     found = [file for file in found if file.is_file()]
     if not found:

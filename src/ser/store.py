@@ -65,8 +65,8 @@ class FrontEnd:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Shape of one variant of one clip: (n_frames, n_features)."""
-        return self.features.n_frames, len(features.feature_names(self.features))
+        """Shape of one variant of one clip: (n_rows, n_features)."""
+        return self.features.n_rows, len(features.feature_names(self.features))
 
     def stem(self, variant: int) -> Path:
         """Path, without suffix, of the files that hold one variant of all clips.
@@ -293,7 +293,7 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
     array = features.extract(waveform, rate, front_end.features)
     if not np.isfinite(array).all():
         raise SerError(f"{path}: its features are not finite numbers.")
-    return features.fit_length(array, front_end.features.n_frames)
+    return features.to_rows(array, front_end.features)
 
 
 @contextlib.contextmanager

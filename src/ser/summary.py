@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ser import recipes
+import pandas as pd
+
+from ser import ladder, recipes
 from ser.config import paths, shown
 from ser.errors import SerError
 from ser.files import read_json, writing
 
-BEGIN, END = "<!-- results: begin (made by `ser report`) -->", "<!-- results: end -->"
+MARKS = {
+    name: (f"<!-- {name}: begin (made by `ser report`) -->", f"<!-- {name}: end -->")
+    for name in ("results", "ladder")
+}
 
 
 def collect() -> list[dict[str, Any]]:
@@ -62,8 +67,38 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def ladder_table(rows: pd.DataFrame) -> str:
+    """Write the leakage ladder as a Markdown table.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `ser.ladder.write_table` makes it.
+
+    Returns
+    -------
+    str
+        One line a recipe; accuracies in percent, with 95 % intervals over speakers.
+    """
+    titles = [f"{rung}: {title}" for rung, title in ladder.RUNGS.items()]
+    lines = [f"| recipe | claim | {' | '.join(titles)} | chance |", "|---" * 7 + "|"]
+    for name, of_recipe in rows.groupby("recipe", sort=False):
+        low, high = of_recipe["claim_low"].iloc[0], of_recipe["claim_high"].iloc[0]
+        claim = "–" if pd.isna(low) else f"{100 * low:.4g}"
+        claim += f"-{100 * high:.4g}" if not pd.isna(low) and low < high else ""
+        cells = dict.fromkeys(ladder.RUNGS, "–")
+        for row in of_recipe.to_dict("records"):
+            limits = ""  # of a single speaker
+            if not pd.isna(row["accuracy_low"]):
+                limits = f" ({100 * row['accuracy_low']:.0f}-{100 * row['accuracy_high']:.0f})"
+            cells[str(row["rung"])] = f"{100 * row['accuracy']:.1f}{limits}"
+        chance = 100 * of_recipe["chance"].iloc[0]
+        lines.append(f"| `{name}` | {claim} | {' | '.join(cells.values())} | {chance:.1f} |")
+    return "\n".join(lines)
+
+
 def update() -> list[Path]:
-    """Put the table into the README between its two marks, and draw each report's figures.
+    """Put the tables into the README between their marks, and draw the figures of all reports.
 
     Returns
     -------
@@ -80,16 +115,41 @@ def update() -> list[Path]:
         raise SerError(f"no report under {shown(paths().reports)}. Make one with `ser run`.")
     readme = paths().root / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SerError(f"{shown(readme)}: expected the two lines {BEGIN!r} and {END!r} in it.")
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    with writing(readme) as temporary:
-        temporary.write_text(f"{head}{BEGIN}\n{table(rows)}\n{END}{tail}", encoding="utf-8")
+    text = _filled(text, "results", table(rows))
     written = [readme]
+    ladders = paths().reports / "ladder"
+    if list(ladders.glob("*/metrics.json")):
+        measured = ladder.write_table(ladders)
+        text = _filled(text, "ladder", ladder_table(measured))
+        written += [ladders / "ladder.csv", _ladder_figure(measured, ladders)]
+    with writing(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     for row in rows:
         written += figures(paths().reports / row["recipe"] / row["protocol"])
     return [Path(shown(path)) for path in written]
+
+
+def _filled(text: str, name: str, content: str) -> str:
+    begin, end = MARKS[name]
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SerError(f"README.md: expected the two lines {begin!r} and {end!r} in it.")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def _ladder_figure(measured: pd.DataFrame, folder: Path) -> Path:
+    import matplotlib.pyplot as plt
+
+    from ser import plots
+
+    human = folder / "human.json"
+    listeners = read_json(human)["accuracy"] if human.exists() else None
+    with plots.style():
+        figure = plots.ladder(measured, listeners)[0].get_figure(root=True)
+        with writing(folder / "ladder.png") as temporary:
+            figure.savefig(temporary, dpi=130, bbox_inches="tight")
+        plt.close(figure)
+    return folder / "ladder.png"
 
 
 def figures(folder: Path) -> list[Path]:
@@ -106,7 +166,6 @@ def figures(folder: Path) -> list[Path]:
         PNG files under ``figures/``.
     """
     import matplotlib.pyplot as plt
-    import pandas as pd
 
     from ser import evaluation, plots
 

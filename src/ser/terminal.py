@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import typer
 
 from ser.config import shown
@@ -38,6 +39,31 @@ def show_report(folder: Path, *, as_json: bool) -> None:
     typer.echo("  recall:")
     for name, values in metrics["per_class"].items():
         typer.echo(f"    {name:10s}{100 * values['recall']:5.1f} %  of {values['support']} clips")
+
+
+def show_ladder(table: pd.DataFrame, folder: Path) -> None:
+    """Print ladders, a line for each rung.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `ser.ladder.write_table` makes it.
+    folder : Path
+        Where it lies.
+    """
+    for name, rows in table.groupby("recipe", sort=False):
+        low, high = rows["claim_low"].iloc[0], rows["claim_high"].iloc[0]
+        claim = "no number" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f} % accuracy"
+        typer.echo(f"{name}: published claim {claim}; chance {100 * rows['chance'].iloc[0]:.1f} %")
+        for row in rows.to_dict("records"):
+            span = ""  # of a single speaker
+            if not pd.isna(row["accuracy_low"]):
+                span = f"[{100 * row['accuracy_low']:.1f}, {100 * row['accuracy_high']:.1f}]  "
+            typer.echo(
+                f"  {row['rung']} {row['title']:15s} accuracy {100 * row['accuracy']:5.1f} %  "
+                f"{span}UAR {100 * row['uar']:5.1f} %  {row['seeds']} seed(s)"
+            )
+    typer.echo(f"written: {shown(folder)}/ladder.csv")
 
 
 def show_answer(answer: dict[str, Any]) -> None:

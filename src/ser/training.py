@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -25,10 +25,20 @@ from ser.config import Recipe, TrainingConfig, shown
 from ser.errors import SerError
 from ser.files import cannot_write
 from ser.models.layers import Standardise
-from ser.store import FeatureSet
 
 PREDICTION_BATCH = 128
 MODEL_FILE = "model.keras"
+
+
+class Source(Protocol):
+    """What batches are read from: a `ser.store.FeatureSet`, or something that reads like one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n_clips, n_variants, n_frames, n_features)."""
+
+    def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
+        """Read features of some clips, shape (n, n_frames, n_features)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +47,15 @@ class Part:
 
     Attributes
     ----------
-    features : FeatureSet
-        Where the features are read from.
+    features : Source
+        Where the features are read from, a `ser.store.FeatureSet` as a rule.
     clips : ndarray of int, shape (n_clips,)
-        Positions in ``features.table``.
+        Positions in `features`.
     labels : ndarray of int, shape (n_clips,)
         Class of each, as its position among the recipe's classes.
     """
 
-    features: FeatureSet
+    features: Source
     clips: np.ndarray
     labels: np.ndarray
 
@@ -362,17 +372,17 @@ def _whole(part: Part, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     return part.features.take(part.clips), targets
 
 
-def predict(model: keras.Model, features: FeatureSet, clips: np.ndarray) -> np.ndarray:
+def predict(model: keras.Model, features: Source, clips: np.ndarray) -> np.ndarray:
     """Compute class probabilities of clips.
 
     Parameters
     ----------
     model : keras.Model
         As `fit` returns it.
-    features : FeatureSet
+    features : Source
         Where the features are read from.
     clips : ndarray of int, shape (n_clips,)
-        Positions in ``features.table``; their originals are used.
+        Positions in `features`; their originals are used.
 
     Returns
     -------

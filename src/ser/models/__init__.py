@@ -21,7 +21,7 @@ from ser.files import writing
 if TYPE_CHECKING:
     import keras
 
-ARCHITECTURES = ("cnn_lstm_attention",)
+ARCHITECTURES = ("cnn_lstm", "cnn_lstm_attention", "parallel")
 CARD = "ser.json"
 
 

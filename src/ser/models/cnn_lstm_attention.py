@@ -20,6 +20,7 @@ def build(
     pool_sizes: Sequence[Sequence[int]] = ((2, 2), (2, 2), (2, 2)),
     conv_dropout: float = 0.2,
     lstm_units: int = 128,
+    attention: bool = True,
     attention_units: int = 64,
     head_dropout: float = 0.4,
 ) -> keras.Model:
@@ -39,6 +40,8 @@ def build(
         Dropout after each block and before the softmax, 0 to 1.
     lstm_units : int
         Units of the LSTM in each direction.
+    attention : bool
+        Pool the steps by attention beside their plain average, or by the average alone.
     attention_units : int
         Width of the layer that scores a step.
 
@@ -76,9 +79,12 @@ def build(
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="as_sequence")(x)
     x = layers.Multiply(name="hide_padding")([x, mask])
     x = layers.Bidirectional(layers.LSTM(lstm_units, return_sequences=True), name="lstm")(x)
-    attended, _ = AttentionPooling(attention_units, name="attention")(x, mask)
     average = MaskedAverage(name="average")(x, mask)
-    x = layers.Concatenate(name="summary")([attended, average])
+    if attention:
+        attended, _ = AttentionPooling(attention_units, name="attention")(x, mask)
+        x = layers.Concatenate(name="summary")([attended, average])
+    else:
+        x = average
     x = layers.Dropout(head_dropout, name="dropout_head")(x)
     outputs = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, outputs, name="cnn_lstm_attention")

@@ -9,6 +9,7 @@ from ser.plots.architectures import architecture
 from ser.plots.calibration import confidence_histogram, reliability_diagram
 from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.curves import training_curves
+from ser.plots.ladder import ladder
 from ser.plots.results import confusion_matrix, metric_bars, per_speaker_recall, probabilities
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
 from ser.plots.style import STYLE, mark_demo, style, use_style
@@ -22,6 +23,7 @@ __all__ = [
     "confusion_matrix",
     "duration_histogram",
     "feature_map",
+    "ladder",
     "mark_demo",
     "metric_bars",
     "mfcc",

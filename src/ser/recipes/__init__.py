@@ -1,5 +1,7 @@
 """Named experiments. Each is a `Recipe` value; make your own with `dataclasses.replace`.
 
+One module per published system: its docstring says what the source leaves open and what was chosen.
+
 >>> import dataclasses
 >>> mine = dataclasses.replace(get("mfcc-attention"), name="mine", corpora=("savee",))
 """
@@ -9,44 +11,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 
-from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
-from ser.corpora.base import EMOTIONS
+from ser.config import Recipe
 from ser.errors import SerError
 from ser.protocols import PROTOCOLS
+from ser.recipes import four_corpora, mfcc_attention, parallel, ravdess_six, tess
+from ser.recipes.claims import Claim
 
-_MFCC_ATTENTION = Recipe(
-    name="mfcc-attention",
-    description="MFCC 40 × 174, three Conv2D blocks, BiLSTM 128, attention; no augmentation",
-    corpora=("ravdess",),
-    classes=EMOTIONS,
-    protocol="ravdess-luna5",
-    features=FeatureConfig(kinds=("mfcc",), n_mfcc=40, n_frames=174),
-    model=ModelConfig(
-        architecture="cnn_lstm_attention",
-        options={
-            "filters": [8, 16, 32],
-            "kernel_size": 3,
-            "pool_sizes": [[2, 2], [2, 2], [2, 2]],
-            "conv_dropout": 0.2,
-            "lstm_units": 128,
-            "attention_units": 64,
-            "head_dropout": 0.4,
-        },
-    ),
-    training=TrainingConfig(epochs=60, batch_size=32, patience=10, reduce_patience=4),
-)
+__all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "story"]
 
+_MODULES = (mfcc_attention, four_corpora, ravdess_six, parallel, tess)
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        _MFCC_ATTENTION,
-        dataclasses.replace(
-            _MFCC_ATTENTION,
-            name="mfcc-attention-augmented",
-            description="mfcc-attention with three waveform variants of each training clip",
-            augmentation=AugmentationConfig(n_variants=3),
-        ),
-    )
+    recipe.name: recipe for module in _MODULES for recipe in module.RECIPES
+}
+CLAIMS: dict[str, Claim] = {
+    name: claim for module in _MODULES for name, claim in module.CLAIMS.items()
 }
 
 
@@ -91,6 +69,28 @@ def get(name: str) -> Recipe:
     raise SerError(f"no recipe named {name!r}.{hint} Known: {', '.join(names())}.")
 
 
+def story(name: str) -> str:
+    """Tell where a recipe comes from, what its source leaves open and what was chosen.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    str
+        Docstring of the module that holds the recipe.
+
+    Raises
+    ------
+    SerError
+        When there is none of that name.
+    """
+    recipe = get(name)
+    return next(str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
+
+
 def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
     """Run a recipe on other corpora.
 
@@ -117,6 +117,7 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
     if set(corpora) == set(recipe.corpora):
         return recipe
     has_calm = set(corpora) <= {"ravdess", "demo"}
+    merge = recipe.merge if "calm" not in recipe.classes or has_calm else {"calm": "neutral"}
     classes = tuple(c for c in recipe.classes if c != "calm" or has_calm)
     if not {"ravdess", "tess", "savee", "demo"} & set(corpora):
         classes = tuple(c for c in classes if c != "surprised")
@@ -125,7 +126,7 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
         name="-".join((recipe.name, *corpora)),
         corpora=corpora,
         classes=classes,
-        merge={} if has_calm else {"calm": "neutral"},
+        merge=merge,
         protocol=next(
             (name for name, known in PROTOCOLS.items() if set(known.corpora) == set(corpora)),
             "speaker-independent",

@@ -1,0 +1,101 @@
+"""Corpora, the metadata table, features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ser.cli import options
+from ser.cli.options import Corpora, Jobs, RecipeName, app
+from ser.errors import SerError
+
+data = typer.Typer(help="Get the corpora, or use folders you already have.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list() -> None:
+    """Show every corpus: whether it is here, its licence, how to get it."""
+    from ser import corpora
+
+    here = corpora.available()
+    for name in corpora.names():
+        corpus = corpora.get(name)
+        state = f"here: {here[name]}" if name in here else "not here"
+        clips = f"{corpus.n_clips} clips" if corpus.n_clips else "made on this machine"
+        typer.echo(f"{name:10s} {corpus.title} ({corpus.language}, {clips}) — {state}")
+        typer.echo(f"{'':10s} licence: {corpus.licence}")
+
+
+@data.command("add")
+def data_add(
+    name: Annotated[str, typer.Argument(help="Name of the corpus, such as ravdess.")],
+    path: Annotated[Path, typer.Argument(help="Folder that holds it, nested in any way.")],
+) -> None:
+    """Use a folder you already have, where it lies."""
+    from ser import corpora
+
+    typer.echo(f"{name}: using {corpora.adopt(name, path)}. Next: ser metadata --corpora {name}")
+
+
+@data.command("download")
+def data_download(
+    names: Annotated[list[str], typer.Argument(help="Names from `ser data list`.")],
+    source: Annotated[str, typer.Option(help="auto, archive or kaggle.")] = "auto",
+) -> None:
+    """Download corpora; one that fails does not stop the others."""
+    from ser.corpora.download import download_all
+
+    failed = [outcome for outcome in download_all(names, source=source) if outcome.error]
+    if failed:
+        raise SerError("\n".join(str(outcome.error) for outcome in failed))
+
+
+@app.command()
+def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
+    """Read all clips and write the metadata table."""
+    from ser import corpora as registry
+    from ser import metadata as table
+    from ser.config import shown
+
+    result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
+    path = table.write_table(result.table)
+    typer.echo(table.summary(result.table).to_string())
+    for problem in result.problems:
+        typer.echo(f"cannot be read: {problem.path}: {problem.reason}", err=True)
+    for stranger in result.unknown:
+        typer.echo(f"unknown name, left out: {stranger}", err=True)
+    typer.echo(f"{len(result.table)} clips: {shown(path)}")
+
+
+@app.command()
+def features(
+    recipe: RecipeName = "mfcc-attention",
+    corpora: Corpora = None,
+    jobs: Jobs = -1,
+    cluster: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786."),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option(help="Check what is cached, redo what is damaged.")
+    ] = False,
+) -> None:
+    """Compute the features of a recipe that are not cached yet."""
+    from ser import metadata as table
+    from ser import store
+    from ser.config import shown
+
+    chosen = options.recipe(recipe, corpora)
+    clips = table.label_table(table.read_table(), chosen)
+    front_end = store.FrontEnd(chosen.audio, chosen.features, chosen.augmentation)
+    result = store.build(clips, front_end, n_jobs=jobs, cluster=cluster, repair=repair)
+    for problem in result.problems.itertuples():
+        typer.echo(f"left out: {problem.clip_id}: {problem.reason}", err=True)
+    typer.echo(
+        f"{result.shape[0]} clips × {result.shape[1]} variants of {result.shape[2]} frames × "
+        f"{result.shape[3]} features; {result.n_computed} clips computed now: "
+        f"{shown(front_end.folder)}"
+    )

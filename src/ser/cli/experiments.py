@@ -1,0 +1,126 @@
+"""Train, cross-validate, evaluate, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ser.cli import options
+from ser.cli.options import Corpora, Jobs, Protocol, RecipeName, app
+from ser.errors import SerError
+
+
+@app.command()
+def train(
+    recipe: RecipeName = "mfcc-attention",
+    corpora: Corpora = None,
+    protocol: Protocol = None,
+    fold: Annotated[int, typer.Option(help="Which fold, from 0.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and variants.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs.")] = False,
+) -> None:
+    """Train one fold; the same command goes on where it was stopped."""
+    from ser import experiment
+    from ser.config import shown
+
+    plan = options.plan(recipe, corpora, protocol, epochs)
+    folder = experiment.train_fold(plan, fold, seed, tensorboard=tensorboard)
+    typer.echo(f"run folder: {shown(folder)}. Next: ser evaluate {shown(folder)}")
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    protocol: Protocol = None,
+    corpora: Corpora = None,
+    seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
+    jobs: Jobs = 1,
+    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+) -> None:
+    """Cross-validate a recipe and write its report; resumable."""
+    from ser import experiment, terminal
+
+    numbers = options.numbers(seeds)
+    plan = options.plan(recipe, corpora, protocol, epochs)
+    folder = experiment.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
+    terminal.show_report(folder, as_json=False)
+
+
+@app.command()
+def ladder(
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="Recipes; where left out, one for each published system."),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
+    jobs: Jobs = 2,
+    corpora: Corpora = None,
+    fast: Annotated[
+        bool, typer.Option(help="Coarse: about 1,000 clips, 10 epochs, a seed.")
+    ] = False,
+    votes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Only this: CREMA-D's summaryTable.csv, for the line of listeners."),
+    ] = None,
+) -> None:
+    """Show what is left of a published number when the split is honest; resumable."""
+    from ser import ladder as steps
+    from ser import terminal
+    from ser.config import shown
+
+    if votes is not None:
+        typer.echo(f"written: {shown(steps.write_human(votes))}")
+        return
+    numbers = (0,) if fast else options.numbers(seeds)
+    for recipe in [options.recipe(name, corpora) for name in names or steps.SYSTEMS]:
+        folder = steps.run(recipe, seeds=numbers, n_jobs=jobs, fast=fast)
+    terminal.show_ladder(steps.write_table(folder.parent), folder.parent)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="A run or report folder; the newest run where left out."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Print the metrics of a run or a report, computed from its predictions."""
+    from ser import experiment, terminal
+
+    if folder is None:
+        finished = experiment.runs()
+        if not finished:
+            raise SerError("no finished run. Train one with `ser train`.")
+        folder = finished[0]
+    terminal.show_report(folder, as_json=as_json)
+
+
+@app.command()
+def report() -> None:
+    """Write the results table of the README, and its figure, anew from `reports/`."""
+    from ser import summary
+
+    for path in summary.update():
+        typer.echo(f"written: {path}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes."""
+    from ser.recipes import RECIPES
+
+    for name, recipe in RECIPES.items():
+        typer.echo(f"{name:26s} {recipe.description}")
+
+
+@app.command()
+def protocols() -> None:
+    """List the ways to split."""
+    from ser.protocols import PROTOCOLS
+
+    for name, protocol in PROTOCOLS.items():
+        typer.echo(f"{name:26s} {protocol.description}")

@@ -1,0 +1,111 @@
+"""The command's root, and what several subcommands take."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from ser.errors import SerError
+
+if TYPE_CHECKING:
+    from ser.config import Recipe
+    from ser.experiment import Plan
+
+app = typer.Typer(
+    help="Speech emotion recognition whose numbers cannot leak.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeName = Annotated[str, typer.Argument(help="A name from `ser recipes`, or a JSON file.")]
+Corpora = Annotated[
+    Optional[str],  # noqa: UP045  typer reads the annotation on Python 3.10 too
+    typer.Option("--corpora", "-c", help="Names with commas between, or `all`."),
+]
+Protocol = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--protocol", "-p", help="A name from `ser protocols`."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time.")]
+
+
+def numbers(seeds: str) -> tuple[int, ...]:
+    """Read seeds with commas between.
+
+    Parameters
+    ----------
+    seeds : str
+        For example ``"0,1,2"``.
+
+    Returns
+    -------
+    tuple of int
+        The numbers.
+
+    Raises
+    ------
+    SerError
+        When one is no number.
+    """
+    try:
+        return tuple(int(part) for part in seeds.split(","))
+    except ValueError as error:
+        raise SerError(f"--seeds: expected numbers like 0,1,2, found {seeds!r}.") from error
+
+
+def recipe(name: str, corpora: str | None) -> Recipe:
+    """Find a recipe by name or file, on other corpora where some are given.
+
+    Parameters
+    ----------
+    name : str
+        A name from `ser recipes`, or a JSON file.
+    corpora : str or None
+        Names with commas between, or ``all``.
+
+    Returns
+    -------
+    Recipe
+        The settings.
+
+    Raises
+    ------
+    SerError
+        When there is no such recipe or corpus.
+    """
+    from ser import corpora as registry
+    from ser import recipes as known
+    from ser.config import load_recipe
+
+    found = load_recipe(Path(name)) if name.endswith(".json") else known.get(name)
+    return known.on_corpora(found, registry.choose(corpora)) if corpora else found
+
+
+def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> Plan:
+    """Make the plan of a recipe.
+
+    Parameters
+    ----------
+    name, corpora
+        See `recipe`.
+    protocol : str or None
+        A name from `ser protocols`; the recipe's own where left out.
+    epochs : int
+        Upper limit; 0 for the recipe's.
+
+    Returns
+    -------
+    Plan
+        See `ser.experiment.plan`.
+    """
+    from ser import experiment
+
+    chosen = recipe(name, corpora)
+    if epochs:
+        training = dataclasses.replace(chosen.training, epochs=epochs)
+        chosen = dataclasses.replace(chosen, training=training)
+    return experiment.plan(chosen, protocol)

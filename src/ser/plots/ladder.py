@@ -1,0 +1,92 @@
+"""What is left of a published accuracy, rung by rung."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ser.plots.style import ABOVE, BLUE, GREY, PURPLE, STYLE, VERMILION, percent_axis
+
+POSITIONS = {"claim": 0, "a": 1, "b": 2, "c": 3, "d": 4}
+
+
+def ladder(
+    table: pd.DataFrame, human: float | None = None, axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw one panel per recipe: the claim, then the accuracy on every rung with its interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `ser.ladder.write_table` makes it; accuracies 0 to 1.
+    human : float, optional
+        Accuracy of human listeners, 0 to 1, for a line across the panels.
+    axes : ndarray of Axes, optional
+        One per recipe; a new figure where left out.
+
+    Returns
+    -------
+    ndarray of Axes
+        One per recipe, in the order of the table.
+    """
+    names = list(dict.fromkeys(table["recipe"]))
+    if axes is None:
+        axes = _new_figure(len(names))
+    for ax, name in zip(axes, names, strict=True):
+        _panel(ax, table[table["recipe"] == name], human)
+        ax.set_title(name, fontsize=STYLE["axes.labelsize"])
+    axes[0].set_ylabel("test accuracy (%)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    known = dict(zip(labels, handles, strict=True))
+    for ax in axes[1:]:
+        known |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure = axes[0].get_figure()
+    if isinstance(figure, Figure):
+        figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
+    return axes
+
+
+def _new_figure(n_panels: int) -> np.ndarray:
+    width = max(4.0, 2.4 * n_panels)
+    _, axes = plt.subplots(
+        1, n_panels, figsize=(width, 4.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    return np.asarray(axes[0])
+
+
+def _panel(ax: Axes, rows: pd.DataFrame, human: float | None) -> None:
+    low, high = rows["claim_low"].iloc[0], rows["claim_high"].iloc[0]
+    if pd.notna(low):
+        ax.plot([0, 0], [low, high], color=VERMILION, linewidth=6, solid_capstyle="round")
+        ax.plot(0, (low + high) / 2, "s", color=VERMILION, markersize=8, label="published claim")
+        ax.annotate(_percent(low, high), (0, high), xytext=(0, 7), **_ABOVE)
+    else:
+        ax.text(0, 0.5, "no number", rotation=90, ha="center", va="center", color=GREY)
+    x = [POSITIONS[rung] for rung in rows["rung"]]
+    values = rows["accuracy"].to_numpy(float)
+    limits = rows[["accuracy_low", "accuracy_high"]].to_numpy(float)
+    spread = np.nan_to_num(np.abs(limits.T - values))
+    ax.errorbar(x, values, spread, fmt="o-", color=BLUE, capsize=3, label="measured, 95 % interval")
+    for position, value, top in zip(x, values, values + spread[1], strict=True):
+        ax.annotate(f"{100 * value:.0f}", (position, top), xytext=(0, 4), **_ABOVE)
+    ax.axhline(rows["chance"].iloc[0], color=GREY, linestyle="--", linewidth=1.2, label="chance")
+    if human is not None:
+        label = "listeners, CREMA-D voices"
+        ax.axhline(human, color=PURPLE, linestyle=":", linewidth=1.6, label=label)
+    ax.set_xticks(list(POSITIONS.values()), list(POSITIONS))
+    ax.set_xlim(-0.6, 4.6)
+    ax.set_ylim(0, 1.08)
+    percent_axis(ax)
+    ax.grid(axis="x", visible=False)
+
+
+_ABOVE: dict[str, Any] = {**ABOVE, "fontsize": 9}
+
+
+def _percent(low: float, high: float) -> str:
+    return f"{100 * low:.0f}" if low == high else f"{100 * low:.0f}-{100 * high:.0f}"

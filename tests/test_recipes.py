@@ -1,0 +1,121 @@
+"""Named recipes: whole, different, told about, and fit to run on other corpora."""
+
+import importlib
+import json
+import pkgutil
+
+import pytest
+from conftest import one_line
+
+from ser import corpora, features, models, protocols, recipes
+from ser.config import Recipe, from_dict, stable_hash, to_dict
+from ser.recipes import CLAIMS, RECIPES
+
+MODULES = [
+    importlib.import_module(f"ser.recipes.{module.name}")
+    for module in pkgutil.iter_modules(recipes.__path__)
+    if module.name != "claims"
+]
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_named_recipes_are_whole(name):
+    recipe = recipes.get(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert from_dict(Recipe, json.loads(json.dumps(to_dict(recipe)))) == recipe
+    assert set(recipe.corpora) <= set(corpora.names())
+    assert set(recipe.classes) | set(recipe.merge) <= set(corpora.EMOTIONS)
+    assert set(protocols.get(recipe.protocol).corpora) in (set(), set(recipe.corpora))
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_the_model_of_a_recipe_takes_its_features(name):
+    recipe = recipes.get(name)
+    n_features = len(features.feature_names(recipe.features))
+    model = models.build(
+        recipe.model,
+        n_frames=recipe.features.n_rows,
+        n_features=n_features,
+        n_classes=len(recipe.classes),
+    )
+    assert model.input_shape == (None, recipe.features.n_rows, n_features)
+    assert model.output_shape == (None, len(recipe.classes))
+
+
+def test_named_recipes_differ():
+    hashes = {stable_hash(recipes.get(name)) for name in recipes.names()}
+    assert len(hashes) == len(recipes.names())
+
+
+def test_no_module_is_forgotten_and_no_name_is_taken_twice():
+    assert sum(len(module.RECIPES) for module in MODULES) == len(RECIPES)
+    assert sum(len(module.CLAIMS) for module in MODULES) == len(CLAIMS)
+
+
+def test_unknown_recipe():
+    for ask in (recipes.get, recipes.story):
+        with one_line("'mfcc-atention'", "Did you mean 'mfcc-attention'?", "Known: mfcc-attention"):
+            ask("mfcc-atention")
+    with one_line("'four_corpora'", "Did you mean 'four-corpora'?"):
+        recipes.get("four_corpora")
+    with pytest.raises(Exception, match=r"'zzz'\. Known: mfcc-attention"):
+        recipes.get("zzz")
+
+
+# Stories and claims -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_has_a_story_and_a_source(name):
+    story = " ".join(recipes.story(name).split())
+    assert f'The source, "{CLAIMS[name].system}"' in story
+    assert "Left open, and chosen here: " in story
+    owners = [module for module in MODULES if name in [recipe.name for recipe in module.RECIPES]]
+    assert [module.__doc__ for module in owners] == [recipes.story(name)]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_belongs_to_a_recipe_and_says_its_number(name):
+    assert name in RECIPES
+    claim = CLAIMS[name]
+    if claim.accuracy is None:
+        assert "no number" in claim.text
+        return
+    low, high = claim.accuracy
+    assert 1 / len(RECIPES[name].classes) < low <= high <= 1
+    for number in claim.accuracy:
+        assert f"{100 * number:g}" in claim.text
+
+
+# Other corpora ------------------------------------------------------------------------------------
+
+
+def test_recipe_on_other_corpora():
+    base = recipes.get("mfcc-attention")
+    assert recipes.on_corpora(base, base.corpora) is base
+    both = recipes.on_corpora(base, ("ravdess", "savee"))
+    assert (both.corpora, both.protocol) == (("ravdess", "savee"), "speaker-independent")
+    assert both.merge == {"calm": "neutral"}
+    assert "calm" not in both.classes
+    assert both.name not in recipes.names()
+    assert "surprised" not in recipes.on_corpora(base, ("crema_d",)).classes
+    assert recipes.on_corpora(base, ("demo",)).classes == base.classes
+
+
+@pytest.mark.parametrize("chosen", [("savee", "ravdess"), ("ravdess",), ("tess", "savee")])
+def test_a_recipe_without_calm_keeps_its_merging(chosen):
+    base = recipes.get("four-corpora")
+    other = recipes.on_corpora(base, chosen)
+    assert other.corpora == chosen
+    assert other.merge == base.merge == {"calm": "neutral"}
+    assert other.classes == base.classes
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_on_the_demo_corpus_only_the_data_change(name):
+    base = recipes.get(name)
+    demo = recipes.on_corpora(base, ("demo",))
+    assert (demo.corpora, demo.protocol) == (("demo",), "speaker-independent")
+    for part in ("audio", "features", "augmentation", "masking", "model", "training", "classes"):
+        assert getattr(demo, part) == getattr(base, part)
