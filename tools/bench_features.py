@@ -21,7 +21,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from ser import corpora, metadata, store
-from ser.config import AugmentationConfig, paths
+from ser.config import AugmentationConfig, FeatureConfig, paths
 from ser.files import write_json
 
 BARS = {
@@ -35,7 +35,7 @@ FOUR = ("ravdess", "crema_d", "tess", "savee")
 
 
 def published_loop(files: list[Path]) -> tuple[list[np.ndarray], float]:
-    """Do what the published notebooks do; librosa is warm already."""
+    """Do what the published notebooks do."""
     began = time.perf_counter()
     result = []
     for file in files:
@@ -59,8 +59,14 @@ def compare(folder: Path) -> dict:
     os.environ["SER_ROOT"] = str(folder)
     table = metadata.build(("ravdess",), progress=False).table
     files = metadata.clip_paths(table)
-    published_loop(files[:5])
+    began = time.perf_counter()
+    published_loop(files[:64])  # import and first call of librosa count on neither side …
+    loop_start_s = time.perf_counter() - began
     reference, loop_s = published_loop(files)
+    began = time.perf_counter()
+    other = store.FrontEnd(features=FeatureConfig(n_mfcc=13))
+    store.build(table.iloc[:64], other, n_jobs=2, progress=False)  # … so they are done before
+    start_s = time.perf_counter() - began
     front_end = store.FrontEnd()
     began = time.perf_counter()
     store.build(table.iloc[:-1], front_end, n_jobs=2, progress=False)
@@ -77,6 +83,7 @@ def compare(folder: Path) -> dict:
         "published_loop_s": loop_s,
         "cold_s": cold_s,
         "cold_speedup": loop_s / cold_s,
+        "cold_speedup_with_start_and_64_clips": (loop_start_s + loop_s) / (start_s + cold_s),
         "largest_difference_from_librosa": largest_difference(result, same_threads),
         "largest_difference_from_librosa_on_all_threads": largest_difference(result, reference),
         "second_call_s": min(warm_s),

@@ -1,13 +1,17 @@
-"""Import Keras without the noise TensorFlow writes before it can be told not to."""
+"""Import Keras without the noise TensorFlow makes, and start processes that train with it."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
+
+from joblib import Parallel
 
 
 def load() -> ModuleType:
@@ -25,11 +29,46 @@ def load() -> ModuleType:
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it counts traces of each model
     with _native_errors_aside():
         import keras
 
         keras.ops.convert_to_numpy(keras.ops.zeros(1))  # starts the device, which logs too
     return keras
+
+
+@contextlib.contextmanager
+def processes(n_jobs: int) -> Iterator[Parallel]:
+    """Start processes for trainings that share nothing.
+
+    Parameters
+    ----------
+    n_jobs : int
+        How many at the same time; 1 stays in this process.
+
+    Yields
+    ------
+    joblib.Parallel
+        Gives results as they come. A process that has grown, as TensorFlow's do with every model,
+        is replaced without a word.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
+            yield workers
+
+
+def share_cores(n_jobs: int) -> None:
+    """Give this process its share of the cores; counts before Keras is imported.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Processes that train at the same time; 1 leaves everything as it is.
+    """
+    if n_jobs > 1:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, (os.cpu_count() or 1) // n_jobs))
+        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ that is complete; so a cross-validation that was killed goes on in the epoch it 
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from ser import backend, store
 from ser.config import Recipe, paths, shown, to_dict
@@ -198,18 +197,15 @@ def run(
         for fold, seed in todo:
             train_fold(the_plan, fold, seed, every=every)
     else:
-        threads = max(1, (os.cpu_count() or 1) // n_jobs)
-        with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
-            jobs = (delayed(_in_worker)(the_plan, *unit, every, threads) for unit in todo)
+        with backend.processes(n_jobs) as workers:
+            jobs = (delayed(_in_worker)(the_plan, *unit, every, n_jobs) for unit in todo)
             for done, folder in enumerate(workers(jobs), 1):
                 print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
     return the_plan.runs_folder if folds is not None else report(the_plan, seeds)
 
 
-def _in_worker(plan: Plan, fold: int, seed: int, every: int, threads: int) -> Path:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+def _in_worker(plan: Plan, fold: int, seed: int, every: int, n_jobs: int) -> Path:
+    backend.share_cores(n_jobs)
     return train_fold(plan, fold, seed, every=every, n_jobs=1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from ser import backend, metadata, store
 from ser.config import Recipe, paths, shown, stable_hash, to_dict
@@ -130,9 +129,8 @@ def run(
     )
     target = paths().reports / ("local/ladder" if fast else "ladder") / recipe.name
     began_s = time.monotonic()
-    threads = max(1, (os.cpu_count() or 1) // n_jobs)
-    jobs = (delayed(_train)(recipe, chosen, unit, folder, threads, n_jobs) for unit in missing)
-    with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
+    jobs = (delayed(_train)(recipe, chosen, unit, folder, n_jobs) for unit in missing)
+    with backend.processes(n_jobs) as workers:
         for done, unit in enumerate(workers(jobs), 1):
             left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
             print(
@@ -162,12 +160,8 @@ def _features(recipe: Recipe, table: pd.DataFrame, *, progress: bool) -> store.F
     return store.build(table, front_end, n_jobs=-1 if progress else 1, progress=progress)
 
 
-def _train(
-    recipe: Recipe, table: pd.DataFrame, unit: Unit, folder: Path, threads: int, n_jobs: int
-) -> Unit:
-    if n_jobs > 1:
-        os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
-        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+def _train(recipe: Recipe, table: pd.DataFrame, unit: Unit, folder: Path, n_jobs: int) -> Unit:
+    backend.share_cores(n_jobs)
     backend.load()
     from ser import training
 

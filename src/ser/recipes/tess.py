@@ -5,7 +5,8 @@ hybrid CNN-LSTM, batches of 32, up to 100 epochs and early stopping. It reports 
 accuracy, F1 0.9686 and loss 0.1117.
 
 Left open, and chosen here: 40 MFCC, a hop of 512 samples and 87 frames (2 seconds, the length of
-most clips); Conv1D over time of 64 and 128 filters, LSTM of 64; patience of 10 epochs.
+most clips); Conv1D over time of 64 and 128 filters, LSTM of 64; early stopping after 8 epochs
+without a better validation accuracy (the loss goes on falling long after all clips are right).
 """
 
 from ser.config import FeatureConfig, ModelConfig, Recipe, TrainingConfig
@@ -21,7 +22,9 @@ RECIPES = (
         protocol="tess-cross",
         features=FeatureConfig(kinds=("mfcc",), n_frames=87),
         model=ModelConfig(architecture="cnn_lstm"),
-        training=TrainingConfig(epochs=100, batch_size=32, patience=10, reduce_patience=4),
+        training=TrainingConfig(
+            epochs=100, batch_size=32, monitor="val_accuracy", patience=8, reduce_patience=4
+        ),
     ),
 )
 CLAIMS = {
