@@ -369,3 +369,11 @@ def test_shown_paths_are_relative_inside_the_project(monkeypatch, tmp_path):
     monkeypatch.setenv("SER_ROOT", str(tmp_path / "project"))
     assert shown(tmp_path / "project" / "models" / "runs") == "models/runs"
     assert shown(tmp_path / "elsewhere") == str(tmp_path / "elsewhere")
+
+
+def test_a_field_that_came_later_keeps_old_hashes():
+    known = config.to_dict(FeatureConfig())
+    del known["statistics"]
+    assert config.stable_hash(FeatureConfig()) == config.stable_hash(known)
+    assert config.stable_hash(FeatureConfig(statistics=("mean",))) != config.stable_hash(known)
+    assert set(config._NEUTRAL) <= set(known) | {"statistics"}

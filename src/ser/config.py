@@ -475,6 +475,19 @@ def load_recipe(path: Path) -> Recipe:
     return from_dict(Recipe, read_json(Path(path)), source=str(path))
 
 
+# Fields that came after results were published, each with the value that leaves everything as it
+# was: with that value they do not count, so that caches and runs made before stay valid.
+_NEUTRAL: dict[str, Any] = {"statistics": []}
+
+
+def _counting(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _counting(value) if isinstance(value, dict) and name != "options" else value
+        for name, value in values.items()
+        if name not in _NEUTRAL or value != _NEUTRAL[name]
+    }
+
+
 def stable_hash(*parts: Any) -> str:
     """Hash settings so that the same values give the same name on any machine.
 
@@ -496,7 +509,7 @@ def stable_hash(*parts: Any) -> str:
     """
     values = []
     for part in parts:
-        value = to_dict(part) if dataclasses.is_dataclass(part) else part
+        value = _counting(to_dict(part)) if dataclasses.is_dataclass(part) else part
         if isinstance(part, Recipe):
             value = {k: v for k, v in value.items() if k not in ("name", "description", "protocol")}
         values.append(value)
