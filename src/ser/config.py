@@ -8,7 +8,6 @@ when one of those settings does.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import read_json
 
 STATISTICS = ("mean", "std", "min", "max")
@@ -446,9 +445,7 @@ def _first_problem(kind: type, error: ValidationError) -> str:
             default = owner.__dataclass_fields__[part].default
             owner = type(default)
         allowed = [field.name for field in dataclasses.fields(owner)]
-        close = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"no field {'.'.join(location)!r}.{hint} Allowed: {', '.join(allowed)}."
+        return str(unknown(f"no field {'.'.join(location)!r}", allowed, location[-1]))
     found = f", found {problem['input']!r}" if location else ""
     message = problem["msg"].removeprefix("Value error, ")
     return f"{'.'.join(location) or 'value'}: {message}{found}."

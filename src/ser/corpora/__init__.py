@@ -5,7 +5,6 @@ Every module of this package that defines ``CORPUS`` is a corpus: adding one is 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 from ser.config import paths
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 from ser.corpora.folders import walk
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import read_json, write_json
 
 __all__ = [
@@ -73,9 +72,7 @@ def get(name: str) -> Corpus:
     """
     if name in _registry():
         return _registry()[name]
-    close = difflib.get_close_matches(name.lower(), names(), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise SerError(f"no corpus named {name!r}.{hint} Known: {', '.join(names())}.")
+    raise unknown(f"no corpus named {name!r}", names(), name, word="Known")
 
 
 def _locations_file() -> Path:

@@ -6,7 +6,6 @@ n_classes, *, ...)``. Adding one is adding its file and its name below.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import zipfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser.config import ModelConfig
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import writing
 
 if TYPE_CHECKING:
@@ -48,20 +47,14 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
         When the architecture or one of its options is unknown, or the sizes do not fit together.
     """
     if config.architecture not in ARCHITECTURES:
-        raise SerError(
-            f"no architecture {config.architecture!r}. Allowed: {', '.join(ARCHITECTURES)}."
-        )
+        what = f"no architecture {config.architecture!r}"
+        raise unknown(what, ARCHITECTURES, config.architecture)
     function = import_module(f"ser.models.{config.architecture}").build
     parameters = inspect.signature(function).parameters.values()
     allowed = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for name in config.options:
         if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise SerError(
-                f"{config.architecture} has no option {name!r}.{hint} Allowed: "
-                f"{', '.join(allowed)}."
-            )
+            raise unknown(f"{config.architecture} has no option {name!r}", allowed, name)
     try:
         return function(n_frames, n_features, n_classes, **config.options)
     except (TypeError, ValueError) as error:

@@ -6,14 +6,13 @@ The published lists of speakers lie in ``lists/``, each with its source.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import read_json
 from ser.protocols.folds import Fold, Shared, check, speaker_fold
 from ser.protocols.splits import (
@@ -191,9 +190,7 @@ def get(name: str) -> Protocol:
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]
-    close = difflib.get_close_matches(name, PROTOCOLS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise SerError(f"no protocol named {name!r}.{hint} Known: {', '.join(names())}.")
+    raise unknown(f"no protocol named {name!r}", names(), name, word="Known")
 
 
 def make_folds(table: pd.DataFrame, protocol_name: str) -> list[Fold]:

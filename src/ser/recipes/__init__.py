@@ -9,10 +9,9 @@ One module per published system: its docstring says what the source leaves open 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 
 from ser.config import Recipe
-from ser.errors import SerError
+from ser.errors import unknown
 from ser.protocols import PROTOCOLS
 from ser.recipes import four_corpora, mfcc_attention, parallel, ravdess_six, tess
 from ser.recipes.claims import Claim
@@ -64,9 +63,7 @@ def get(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    close = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise SerError(f"no recipe named {name!r}.{hint} Known: {', '.join(names())}.")
+    raise unknown(f"no recipe named {name!r}", names(), name, word="Known")
 
 
 def story(name: str) -> str:
