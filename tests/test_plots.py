@@ -121,6 +121,23 @@ def branched_model():
     return SimpleNamespace(name="branched", layers=layers)
 
 
+def rungs():
+    """Two recipes on four rungs: one with a claim, one without."""
+    accuracy = np.array([0.95, 0.8, 0.7, 0.4, 0.6, 0.55, 0.5, 0.45])
+    return pd.DataFrame(
+        {
+            "recipe": ["one"] * 4 + ["two"] * 4,
+            "rung": list("abcd") * 2,
+            "accuracy": accuracy,
+            "accuracy_low": accuracy - 0.05,
+            "accuracy_high": accuracy + 0.04,
+            "chance": 0.125,
+            "claim_low": [0.6] * 4 + [None] * 4,
+            "claim_high": [0.65] * 4 + [None] * 4,
+        }
+    )
+
+
 TIMES_S = (np.arange(20) + 0.5) * 0.1
 WEIGHTS = np.where(TIMES_S < 1.5, np.hanning(20), 0) / np.hanning(20)[TIMES_S < 1.5].sum()
 
@@ -139,6 +156,13 @@ ALL = {
         lambda ax: plots.confidence_histogram(np.linspace(0.2, 1, 99), np.arange(99) > 50, ax),
         ("confidence of the decision (%)", "number of decisions"),
     ),
+    "confidence_by_class": (
+        lambda ax: plots.confidence_by_class(
+            np.arange(96) % 8, np.linspace(0.2, 1, 96), np.arange(96) > 50, EIGHT, ax
+        ),
+        ("confidence of the decision (%)", ""),
+    ),
+    "ladder": (lambda axes: plots.ladder(rungs(), 0.45, axes), ("", "test accuracy (%)")),
     "metric_bars": (
         lambda ax: plots.metric_bars(
             {"train": {"uar": 1.0, "accuracy": 1.0}, "test": result(0.5, 0.4, 0.6)},
@@ -238,9 +262,9 @@ def test_a_plot_makes_one_labelled_figure_and_shows_nothing(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_plot_draws_into_the_axes_it_is_given(name):
-    n_axes = 2 if name == "training_curves" else 1
-    _, given = plt.subplots(1, n_axes, squeeze=False)
-    given = given[0] if n_axes == 2 else given[0, 0]
+    several = name in ("training_curves", "ladder")
+    _, given = plt.subplots(1, 2 if several else 1, squeeze=False)
+    given = given[0] if several else given[0, 0]
     drawn = ALL[name][0](given)
     assert first(drawn) is first(given)
     assert len(plt.get_fignums()) == 1
@@ -410,6 +434,17 @@ def test_confidence_histogram_counts_right_and_wrong():
         "wrong: 3 decisions, median 41 %",
     ]
     assert [one.get_xdata()[0] for one in ax.lines] == pytest.approx([0.915, 0.41])
+
+
+def test_confidence_by_class_puts_each_clip_with_its_true_class():
+    truth = np.array([0, 0, 0, 1, 1, 1])
+    confidence = np.array([0.2, 0.3, 0.4, 0.7, 0.8, 0.9])
+    correct = np.array([1, 1, 1, 0, 0, 0], bool)
+    ax = plots.confidence_by_class(truth, confidence, correct, ("calm", "sad"))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["calm", "sad"]
+    assert legend_texts(ax) == ["right", "wrong"]
+    medians = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+    assert {0.3, 0.8} <= {round(float(value), 3) for value in medians}
 
 
 def test_confidence_histogram_of_a_model_that_is_never_wrong():

@@ -6,7 +6,7 @@ remain apart under every common colour vision deficiency.
 """
 
 from ser.plots.architectures import architecture
-from ser.plots.calibration import confidence_histogram, reliability_diagram
+from ser.plots.calibration import confidence_by_class, confidence_histogram, reliability_diagram
 from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.curves import training_curves
 from ser.plots.ladder import ladder
@@ -19,6 +19,7 @@ __all__ = [
     "architecture",
     "attention_over_waveform",
     "class_counts",
+    "confidence_by_class",
     "confidence_histogram",
     "confusion_matrix",
     "duration_histogram",

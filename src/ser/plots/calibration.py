@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from ser.plots.style import BLUE, GREY, VERMILION, legend_outside, new_axes, percent_axis
@@ -87,4 +90,60 @@ def confidence_histogram(
     ax.set(xlim=(0, 1), xlabel="confidence of the decision (%)", ylabel="number of decisions")
     percent_axis(ax, "x")
     legend_outside(ax, "above", 2)
+    return ax
+
+
+def confidence_by_class(
+    truth: np.ndarray,
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    classes: Sequence[str],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how sure the model was about the clips of each class, right and wrong decisions apart.
+
+    Parameters
+    ----------
+    truth : ndarray of int, shape (n_clips,)
+        True class of each clip, as its position in `classes`.
+    confidence : ndarray of float, shape (n_clips,)
+        Probability of the decision, 0 to 1; `ser.evaluation.decisions` gives both.
+    correct : ndarray of bool, shape (n_clips,)
+        Whether the decision was right.
+    classes : sequence of str
+        Names of the classes.
+    ax : Axes, optional
+        Where to draw; a new figure where not given.
+
+    Returns
+    -------
+    Axes
+        Two halves a class, with the quartiles of each.
+    """
+    ax = new_axes(ax, 8.0, 0.55 * len(classes) + 1.2)
+    table = pd.DataFrame(
+        {
+            "class": np.asarray(classes)[np.asarray(truth, int)],
+            "confidence": np.asarray(confidence, float),
+            "decision": np.where(np.asarray(correct, bool), "right", "wrong"),
+        }
+    )
+    sns.violinplot(
+        table,
+        x="confidence",
+        y="class",
+        hue="decision",
+        order=list(classes),
+        hue_order=["right", "wrong"],
+        palette={"right": BLUE, "wrong": VERMILION},
+        split=True,
+        cut=0,
+        inner="quart",
+        density_norm="width",
+        linewidth=1.0,
+        ax=ax,
+    )
+    ax.set(xlim=(0, 1), xlabel="confidence of the decision (%)", ylabel="")
+    percent_axis(ax, "x")
+    legend_outside(ax, "above", 2)  # takes the place of seaborn's
     return ax

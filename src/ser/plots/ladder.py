@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ser.plots.style import ABOVE, BLUE, GREY, PURPLE, STYLE, VERMILION, percent_axis
 
+N_COLUMNS = 3
 POSITIONS = {"claim": 0, "a": 1, "b": 2, "c": 3, "d": 4}
 
 
@@ -40,23 +41,28 @@ def ladder(
     for ax, name in zip(axes, names, strict=True):
         _panel(ax, table[table["recipe"] == name], human)
         ax.set_title(name, fontsize=STYLE["axes.labelsize"])
-    axes[0].set_ylabel("test accuracy (%)")
+    for ax in axes[::N_COLUMNS]:
+        ax.set_ylabel("test accuracy (%)")
     handles, labels = axes[0].get_legend_handles_labels()
     known = dict(zip(labels, handles, strict=True))
     for ax in axes[1:]:
         known |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
     figure = axes[0].get_figure()
     if isinstance(figure, Figure):
-        figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=4)
+        figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=2)
     return axes
 
 
 def _new_figure(n_panels: int) -> np.ndarray:
-    width = max(4.0, 2.4 * n_panels)
+    n_rows = -(-n_panels // N_COLUMNS)
+    n_columns = min(N_COLUMNS, n_panels)
+    size = (max(7.0, 3.6 * n_columns), 0.6 + 3.6 * n_rows)
     _, axes = plt.subplots(
-        1, n_panels, figsize=(width, 4.6), sharey=True, squeeze=False, layout="constrained"
+        n_rows, n_columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
-    return np.asarray(axes[0])
+    for ax in axes.flat[n_panels:]:
+        ax.set_axis_off()
+    return np.asarray(axes.flat[:n_panels])
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, human: float | None) -> None:
@@ -73,7 +79,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, human: float | None) -> None:
     spread = np.nan_to_num(np.abs(limits.T - values))
     ax.errorbar(x, values, spread, fmt="o-", color=BLUE, capsize=3, label="measured, 95 % interval")
     for position, value, top in zip(x, values, values + spread[1], strict=True):
-        ax.annotate(f"{100 * value:.0f}", (position, top), xytext=(0, 4), **_ABOVE)
+        aside = 9 if position == max(x) else 0  # where the line comes down steeply
+        ax.annotate(f"{100 * value:.0f}", (position, top), xytext=(aside, 4), **_ABOVE)
     ax.axhline(rows["chance"].iloc[0], color=GREY, linestyle="--", linewidth=1.2, label="chance")
     if human is not None:
         label = "listeners, CREMA-D voices"
