@@ -15,7 +15,7 @@ def build(
     n_features: int,
     n_classes: int,
     *,
-    filters: Sequence[int] = (16, 32, 64),
+    filters: Sequence[int] = (8, 16, 32),
     kernel_size: int = 3,
     conv_dropout: float = 0.2,
     lstm_pool: int = 2,

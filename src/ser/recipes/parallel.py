@@ -6,7 +6,7 @@ softmax. It reports no number; code derived from it claims 94-97 %. Its function
 their own names in `ser.parallel`.
 
 Left open, and chosen here: 64 log-mel bands, a hop of 1,024 samples and 87 frames (4 seconds),
-normalised by mean and deviation of the training clips; three Conv2D blocks of 16, 32 and 64
+normalised by mean and deviation of the training clips; three Conv2D blocks of 8, 16 and 32
 filters, each halving time and bands; LSTM of 64 units in each direction over pairs of frames; the
 LSTM sits beside the convolutions, not behind them, as the name says; no augmentation.
 """
