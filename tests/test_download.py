@@ -38,6 +38,10 @@ class Server(ThreadingHTTPServer):
         self.seen: list[tuple[str, str, str | None]] = []  # method, path, Range
         self.gate = threading.Event()  # lets a slow answer go on
 
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may hang up
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
