@@ -78,10 +78,11 @@ def ladder_table(rows: pd.DataFrame) -> str:
     Returns
     -------
     str
-        One line a recipe; accuracies in percent, with 95 % intervals over speakers.
+        One line a recipe; accuracies in percent, with 95 % intervals over speakers. The number of
+        seeds is that of the rung with the fewest.
     """
     titles = [f"{rung}: {title}" for rung, title in ladder.RUNGS.items()]
-    lines = [f"| recipe | claim | {' | '.join(titles)} | chance |", "|---" * 7 + "|"]
+    lines = [f"| recipe | claim | {' | '.join(titles)} | chance | seeds |", "|---" * 8 + "|"]
     for name, of_recipe in rows.groupby("recipe", sort=False):
         low, high = of_recipe["claim_low"].iloc[0], of_recipe["claim_high"].iloc[0]
         claim = "–" if pd.isna(low) else f"{100 * low:.4g}"
@@ -93,7 +94,8 @@ def ladder_table(rows: pd.DataFrame) -> str:
                 limits = f" ({100 * row['accuracy_low']:.0f}-{100 * row['accuracy_high']:.0f})"
             cells[str(row["rung"])] = f"{100 * row['accuracy']:.1f}{limits}"
         chance = 100 * of_recipe["chance"].iloc[0]
-        lines.append(f"| `{name}` | {claim} | {' | '.join(cells.values())} | {chance:.1f} |")
+        ending = f"{chance:.1f} | {of_recipe['seeds'].min()} |"
+        lines.append(f"| `{name}` | {claim} | {' | '.join(cells.values())} | {ending}")
     return "\n".join(lines)
 
 
