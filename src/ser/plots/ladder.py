@@ -72,7 +72,9 @@ def _panel(ax: Axes, rows: pd.DataFrame, human: float | None) -> None:
         ax.plot(0, (low + high) / 2, "s", color=VERMILION, markersize=8, label="published claim")
         ax.annotate(_percent(low, high), (0, high), xytext=(0, 7), **_ABOVE)
     else:
-        ax.text(0, 0.5, "no number", rotation=90, ha="center", va="center", color=GREY)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+        place: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "bbox": behind}
+        ax.text(0, 0.5, "no number", color=GREY, **place)
     x = [POSITIONS[rung] for rung in rows["rung"]]
     values = rows["accuracy"].to_numpy(float)
     limits = rows[["accuracy_low", "accuracy_high"]].to_numpy(float)
