@@ -499,7 +499,8 @@ def test_the_table_for_readers(several):
     for row in table.to_dict("records"):
         cell = cells[row["recipe"]]["abcd".index(row["rung"]) + 3]
         assert cell.strip().startswith(f"{100 * row['accuracy']:.1f}")
-    assert all(line[-2].strip() == "33.3" for line in cells.values())
+    assert all(line[-3].strip() == "33.3" for line in cells.values())
+    assert all(line[-2].strip() == "1" for line in cells.values())  # seeds
 
 
 def test_a_ladder_without_claim_and_interval_can_be_shown(climbed, capsys):

@@ -53,7 +53,9 @@ def show_ladder(table: pd.DataFrame, folder: Path) -> None:
     """
     for name, rows in table.groupby("recipe", sort=False):
         low, high = rows["claim_low"].iloc[0], rows["claim_high"].iloc[0]
-        claim = "no number" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f} % accuracy"
+        claim = "no number" if pd.isna(low) else f"{100 * low:.1f}"
+        claim += "" if pd.isna(low) or low == high else f" to {100 * high:.1f}"
+        claim += "" if pd.isna(low) else " % accuracy"
         typer.echo(f"{name}: published claim {claim}; chance {100 * rows['chance'].iloc[0]:.1f} %")
         for row in rows.to_dict("records"):
             span = ""  # of a single speaker

@@ -116,18 +116,19 @@ def run(
     chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
     if fast:
         recipe, chosen = _coarse(recipe, chosen)
-    features = _features(recipe, chosen, progress=True)
-    chosen = features.table
     sounds = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
     folder = paths().runs / f"ladder-{recipe.name}" / stable_hash(recipe, sounds, FRONT_END_VERSION)
     todo = units(chosen, seeds)
     missing = [unit for unit in todo if not (run_folder(folder, unit) / RUN_FILE).exists()]
+    n_variants = recipe.augmentation.n_variants + 1
     print(
-        f"{recipe.name}: {len(chosen):,} clips × {features.shape[1]} variants, {len(todo)} "
+        f"{recipe.name}: {len(chosen):,} clips × {n_variants} variants, {len(todo)} "
         f"trainings, {len(todo) - len(missing)} of them done before. Runs: {shown(folder)}",
         flush=True,
     )
     target = paths().reports / ("local/ladder" if fast else "ladder") / recipe.name
+    if missing:
+        chosen = _features(recipe, chosen, progress=True).table  # clips that cannot be read are out
     began_s = time.monotonic()
     jobs = (delayed(_train)(recipe, chosen, unit, folder, n_jobs) for unit in missing)
     with backend.processes(n_jobs) as workers:
