@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import papermill
 
+from ser.config import Paths
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -49,11 +51,8 @@ def main() -> int:
             return 1
     print(f"\nDone in {time.perf_counter() - began:.0f} s.")
     print(f"Notebooks with their outputs: {folder.relative_to(ROOT)}/")
-    runs = sorted(
-        (ROOT / "models" / "runs").glob("*/*/*/run.json"), key=lambda f: f.stat().st_mtime
-    )
-    if runs:
-        print(f"Model:   {runs[-1].with_name('model.keras').relative_to(ROOT)}")
+    if runs := Paths(ROOT).finished_runs():
+        print(f"Model:   {(runs[0] / 'model.keras').relative_to(ROOT)}")
     local = sorted(
         (ROOT / "reports" / "local").glob("*/*/metrics.json"), key=lambda f: f.stat().st_mtime
     )

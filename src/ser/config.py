@@ -87,6 +87,17 @@ class Paths:
         """Training runs."""
         return self.root / "models" / "runs"
 
+    def finished_runs(self) -> list[Path]:
+        """List the folders of finished trainings, the newest first; those of ladders do not count.
+
+        Returns
+        -------
+        list of Path
+            Run folders.
+        """
+        files = self.runs.glob("*/*/fold-*/run.json")
+        return [f.parent for f in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True)]
+
     @property
     def reports(self) -> Path:
         """Results: one folder per recipe and protocol."""

@@ -217,5 +217,4 @@ def runs() -> list[Path]:
     list of Path
         Run folders.
     """
-    found = paths().runs.glob(f"*/*/fold-*/{RUN_FILE}")  # not those of a ladder
-    return [file.parent for file in sorted(found, key=lambda f: f.stat().st_mtime, reverse=True)]
+    return paths().finished_runs()

@@ -185,8 +185,7 @@ def find_model(path: Path | str | None = None) -> Path:
         if not file.is_file():
             raise SerError(f"{path}: no model there. Expected a run folder or a .keras file.")
         return file
-    runs = paths().runs.glob("*/*/fold-*/run.json")  # not those of a ladder
-    finished = [file.with_name(MODEL_FILE) for file in runs]
+    finished = [run / MODEL_FILE for run in paths().finished_runs()]
     found = finished or list(paths().models.glob("*.keras"))
     found = [file for file in found if file.is_file()]
     if not found:

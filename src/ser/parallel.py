@@ -178,10 +178,10 @@ def train_model(
         epochs=epochs,
         verbose=0,
         callbacks=[
-            keras.callbacks.EarlyStopping(
-                patience=settings.patience, restore_best_weights=True, start_from_epoch=0
+            keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau(
+                patience=settings.reduce_patience, factor=settings.reduce_factor
             ),
-            keras.callbacks.ReduceLROnPlateau(patience=settings.reduce_patience, factor=0.5),
         ],
     )
     table = pd.DataFrame(history.history)

@@ -127,8 +127,9 @@ def run(
         flush=True,
     )
     target = paths().reports / ("local/ladder" if fast else "ladder") / recipe.name
-    if missing:
-        chosen = _features(recipe, chosen, progress=True).table  # clips that cannot be read are out
+    if not missing:
+        return gather(recipe, folder, todo, target)
+    chosen = _features(recipe, chosen, progress=True).table  # clips that cannot be read are out
     began_s = time.monotonic()
     jobs = (delayed(_train)(recipe, chosen, unit, folder, n_jobs) for unit in missing)
     with backend.processes(n_jobs) as workers:
@@ -140,7 +141,7 @@ def run(
                 flush=True,
             )
             gather(recipe, folder, todo, target)
-    return gather(recipe, folder, todo, target)
+    return target
 
 
 def _coarse(recipe: Recipe, table: pd.DataFrame) -> tuple[Recipe, pd.DataFrame]:

@@ -43,10 +43,10 @@ def ladder(
         ax.set_title(name, fontsize=STYLE["axes.labelsize"])
     for ax in axes[::N_COLUMNS]:
         ax.set_ylabel("test accuracy (%)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    known = dict(zip(labels, handles, strict=True))
-    for ax in axes[1:]:
-        known |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    known: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        known |= dict(zip(labels, handles, strict=True))
     figure = axes[0].get_figure()
     if isinstance(figure, Figure):
         figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=2)
