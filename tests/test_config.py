@@ -83,6 +83,9 @@ OTHERS = {
         "patience": 3,
         "reduce_patience": 2,
         "reduce_factor": 0.1,
+        "schedule": "cosine",
+        "warmup_epochs": 2,
+        "ema_momentum": 0.9,
     },
 }
 PARTS = {
@@ -147,7 +150,7 @@ training_configs = st.builds(
     learning_rate=st.floats(1e-9, 10),
     clip_norm=st.none() | st.floats(0.01, 10),
     class_weights=st.booleans(),
-    monitor=st.sampled_from(["val_loss", "val_accuracy", "val_uar"]),
+    monitor=st.sampled_from(["val_loss", "val_accuracy", "val_uar", "epoch"]),
 )
 recipe_values = st.builds(
     Recipe,

@@ -180,6 +180,46 @@ def test_early_stopping_and_rate_follow_validation_only(speech, tmp_path):
 # Batches ------------------------------------------------------------------------------------------
 
 
+def test_half_a_cosine_after_a_warm_up(speech, tmp_path):
+    settings = recipe(epochs=6, schedule="cosine", warmup_epochs=2, learning_rate=0.008)
+    _, history = fit(speech, tmp_path, settings)
+    half = 0.004 * (1 + np.cos(np.pi * np.arange(4) / 4))
+    expected = [0.008 / 3, 0.016 / 3, *half]
+    np.testing.assert_allclose(history["learning_rate"], expected, rtol=1e-4)
+
+
+def test_the_last_epoch_is_kept_where_the_epoch_is_monitored(speech, tmp_path):
+    settings = recipe(epochs=4, monitor="epoch", patience=1, reduce_patience=1)
+    model, history = fit(speech, tmp_path, settings)
+    last = keras.saving.load_model(tmp_path / "last.keras")
+    assert len(history) == 4  # patience did not count
+    np.testing.assert_allclose(history["learning_rate"], 0.01, rtol=1e-6)
+    for kept, weight in zip(model.get_weights(), last.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, weight)
+
+
+def test_the_moving_average_is_what_is_kept(speech, tmp_path, monkeypatch):
+    seen, rate = [], 0.8
+
+    class Noting(training._NextEpoch):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.get_layer("probabilities").get_weights()[0])
+
+    monkeypatch.setattr(training, "_NextEpoch", Noting)
+    settings = recipe(epochs=2, monitor="epoch", ema_momentum=rate)
+    model, history = fit(speech, tmp_path, settings)
+    average = seen[0]
+    for weights in seen[1:]:
+        average = rate * average + (1 - rate) * weights
+    kept = model.get_layer("probabilities").get_weights()[0]
+    np.testing.assert_allclose(kept, average, atol=1e-5)
+    assert np.abs(kept - seen[-1]).max() > 1e-4
+    _, validation = parts(speech)  # and what was validated
+    predicted = training.predict(model, speech, validation.clips)
+    correct = np.mean(predicted.argmax(axis=1) == validation.labels)
+    assert correct == pytest.approx(history["val_accuracy"].iloc[-1], abs=1e-4)
+
+
 def batches_of(folder, n_variants=1, seed=0, **changes):
     values = random_values(n_clips=50, n_variants=n_variants)
     values[..., 0, 0] = np.arange(50)[:, None] + np.arange(n_variants) / 100  # who am I
@@ -298,6 +338,25 @@ def test_a_longer_training_goes_on_where_a_shorter_one_ended(trained, speech, tm
     (tmp_path / "last.keras").write_bytes(last)
     _, known = training._start_or_resume(RECIPE, parts(speech)[0], tmp_path, 0, 3)
     assert [row["epoch"] for row in known] == [1, 2, 3]
+
+
+def test_schedule_and_average_go_on_where_they_were(speech, tmp_path):
+    settings = {"schedule": "cosine", "warmup_epochs": 1, "ema_momentum": 0.9, "monitor": "epoch"}
+    whole, history = fit(speech, tmp_path / "whole", recipe(epochs=4, **settings))
+
+    class Interrupted(training.RunState):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "RunState", Interrupted)
+        fit(speech, tmp_path / "cut", recipe(epochs=4, **settings))
+    resumed, later = fit(speech, tmp_path / "cut", recipe(epochs=4, **settings))
+    np.testing.assert_allclose(later[VALUES], history[VALUES], atol=1e-3)
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_logs_for_tensorboard(speech, tmp_path):

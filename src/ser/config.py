@@ -328,14 +328,23 @@ class TrainingConfig:
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
-        The quantity that checkpoints, early stopping and the learning rate look at. It is
-        computed on validation speakers.
+        The quantity that checkpoints, early stopping and the learning rate look at, computed on
+        validation speakers; or ``epoch``, which only ever grows: then the last epoch is kept,
+        and validation speakers are merely watched.
     patience : int
         Epochs without improvement before training ends.
     reduce_patience : int
         Epochs without improvement before the learning rate is multiplied by `reduce_factor`.
     reduce_factor : float
         See `reduce_patience`; 0 to 1.
+    schedule : {"plateau", "cosine"}
+        What moves the learning rate: the two fields above, or half a cosine that ends at zero
+        after `epochs` (Loshchilov and Hutter, 2017).
+    warmup_epochs : int
+        Epochs over which ``cosine`` raises the rate to `learning_rate` first.
+    ema_momentum : float
+        Validate and keep a moving average of the weights that holds on to this share of itself at
+        each step (Polyak averaging), 0 to 1; 0 for none.
     """
 
     epochs: Count = 80
@@ -346,10 +355,13 @@ class TrainingConfig:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = True
     mixup_alpha: NonNegative = 0.0
-    monitor: Literal["val_loss", "val_accuracy", "val_uar"] = "val_loss"
+    monitor: Literal["val_loss", "val_accuracy", "val_uar", "epoch"] = "val_loss"
     patience: Count = 15
     reduce_patience: Count = 6
     reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -485,7 +497,12 @@ def load_recipe(path: Path) -> Recipe:
 
 # Fields that came after results were published, each with the value that leaves everything as it
 # was: with that value they do not count, so that caches and runs made before stay valid.
-_NEUTRAL: dict[str, Any] = {"statistics": []}
+_NEUTRAL: dict[str, Any] = {
+    "statistics": [],
+    "schedule": "plateau",
+    "warmup_epochs": 0,
+    "ema_momentum": 0.0,
+}
 
 
 def _counting(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +29,7 @@ from ser.files import cannot_write
 from ser.models.layers import Standardise
 
 PREDICTION_BATCH = 128
+_WATCHED = {"epoch": "epochs_done"}  # Keras does not let a quantity be called epoch
 MODEL_FILE = "model.keras"
 
 
@@ -121,6 +124,10 @@ class _NextEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.start_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if logs and np.isfinite(logs["loss"]):
+            logs[_WATCHED["epoch"]] = epoch + 1
 
 
 def class_weights(labels: np.ndarray, n_classes: int, config: TrainingConfig) -> np.ndarray:
@@ -220,17 +227,20 @@ def fit(
     batches = Batches(train, recipe, seed)
     model, history = _start_or_resume(recipe, train, folder, seed, len(batches))
     config, done = recipe.training, len(history)
-    stopping, plateau = _watchers(config)
+    stopping, mover = _watchers(config)
     checkpoint = WholeCheckpoint(
         folder / MODEL_FILE,
-        monitor=config.monitor,
+        monitor=_WATCHED.get(config.monitor, config.monitor),
         mode=_mode(config),
         save_best_only=True,
         initial_value_threshold=_best_value(config, history),
     )
-    callbacks = [_NextEpoch(batches), checkpoint, plateau, stopping]
-    stopped = _replay(history, model, config, stopping, plateau)
-    callbacks += [_Restore(stopping, plateau), RunState(folder, history)]
+    callbacks = [_NextEpoch(batches)]
+    if config.ema_momentum:
+        callbacks.append(_Averaged(resumed=done > 0))
+    callbacks += [checkpoint, mover, stopping]
+    stopped = _replay(history, model, config, stopping, mover)
+    callbacks += [_Restore(stopping, mover), RunState(folder, history)]
     if every:
         callbacks.append(ProgressLine(title or recipe.name, history, config.epochs, every))
     if tensorboard:
@@ -297,6 +307,8 @@ def _start_or_resume(
 
 def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None:
     options: dict[str, Any] = {"learning_rate": config.learning_rate, "clipnorm": config.clip_norm}
+    if config.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
     if config.weight_decay:
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
@@ -311,6 +323,24 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
     )
 
 
+def _cosine_rate(config: TrainingConfig, epoch: int, rate: float) -> float:
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)
+    share = (epoch - config.warmup_epochs) / max(1, config.epochs - config.warmup_epochs)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+class _Averaged(keras.callbacks.SwapEMAWeights):
+    """Put the averaged weights into the model at the end of an epoch, and take them out again.
+
+    A resumed model was saved with them in it.
+    """
+
+    def __init__(self, resumed: bool) -> None:
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = resumed
+
+
 def _mode(config: TrainingConfig) -> str:
     return "min" if config.monitor == "val_loss" else "max"
 
@@ -323,12 +353,15 @@ def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> floa
 
 def _watchers(
     config: TrainingConfig,
-) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau]:
+) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.Callback]:
+    """Make what ends the training, and what moves the learning rate."""
     stopping = keras.callbacks.EarlyStopping(
-        monitor=config.monitor, mode=_mode(config), patience=config.patience
+        monitor=_WATCHED.get(config.monitor, config.monitor), mode=_mode(config), patience=config.patience
     )
+    if config.schedule == "cosine":
+        return stopping, keras.callbacks.LearningRateScheduler(partial(_cosine_rate, config))
     plateau = keras.callbacks.ReduceLROnPlateau(
-        monitor=config.monitor,
+        monitor=_WATCHED.get(config.monitor, config.monitor),
         mode=_mode(config),
         patience=config.reduce_patience,
         factor=config.reduce_factor,
@@ -363,7 +396,7 @@ def _replay(
         watcher.set_model(model)
         watcher.on_train_begin()
         for epoch, row in enumerate(history):
-            watcher.on_epoch_end(epoch, dict(row))
+            watcher.on_epoch_end(epoch, {**row, _WATCHED["epoch"]: row["epoch"]})
     return bool(model.stop_training)
 
 
