@@ -155,6 +155,34 @@ def test_groups_come_from_the_table():
     assert "per_sex" in found and evaluation.metrics(predictions, FOUR)["per_sex"] == {}
 
 
+def test_pairs_of_corpora():
+    clips = simulate(n_speakers=6, n_seeds=2)
+    speaker = clips["speaker"].str[-1].astype(int)
+    clips["corpus"] = np.select([speaker < 2, speaker < 4], ["x", "y"], "z")
+    parts = []
+    for trained, skill in (("x", 3.0), ("y", 0.0), ("z", 1.0)):
+        drawn = simulate(n_speakers=6, n_seeds=2, skill=skill, seed=len(parts))
+        other = drawn[clips["corpus"] != trained]
+        parts.append(other.assign(trained_on=trained))
+    table = clips.drop_duplicates("clip_id").assign(sex="")
+    predictions = pd.concat(parts)
+    with pytest.raises(SerError, match="more than once"):
+        evaluation.metrics(predictions.drop(columns="trained_on"), FOUR, table)
+    found = evaluation.metrics(predictions, FOUR, table)["per_pair"]
+    assert {row: list(cells) for row, cells in found.items()} == {
+        "x": ["y", "z"],
+        "y": ["x", "z"],
+        "z": ["x", "y"],
+    }
+    corpus = clips.set_index("clip_id")["corpus"].to_dict()
+    for part in parts:
+        trained = part["trained_on"].iloc[0]
+        for tested, group in part.groupby(part["clip_id"].map(corpus)):
+            alone = evaluation.metrics(group.drop(columns="trained_on"), FOUR)
+            assert found[trained][tested]["uar"] == pytest.approx(alone["uar"]["mean"])
+    assert evaluation.metrics(clips, FOUR, table)["per_pair"] == {}
+
+
 def test_an_unknown_sex_is_called_unknown():
     predictions = simulate(4)
     found = evaluation.metrics(predictions, FOUR, facts_of(predictions).assign(sex=""))

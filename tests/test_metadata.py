@@ -220,7 +220,7 @@ def test_labels_leave_out_what_cannot_be_learned(root):
     ]
 
 
-def test_song_and_boredom_are_not_speech_classes(root):
+def test_song_is_left_out_and_boredom_only_where_it_is_named(root):
     write(root / "data/raw/ravdess/03-02-05-01-01-01-01.wav", seed=1)
     write(root / "data/raw/ravdess/03-01-05-01-01-01-01.wav", seed=2)
     write(root / "data/raw/ravdess/03-01-04-01-01-01-01.wav", seed=3)
@@ -229,6 +229,10 @@ def test_song_and_boredom_are_not_speech_classes(root):
     assert len(table) == 4
     chosen = recipe(corpora=("ravdess", "emodb"), classes=("angry", "sad"))
     assert len(metadata.label_table(table, chosen)) == 2
+    chosen = recipe(corpora=("ravdess", "emodb"), classes=("angry", "boredom", "sad"))
+    assert sorted(metadata.label_table(table, chosen)["label"]) == ["angry", "boredom", "sad"]
+    chosen = recipe(corpora=("emodb", "ravdess"), classes=("angry", "sad"), merge={"boredom": "sad"})
+    assert sorted(metadata.label_table(table, chosen)["label"]) == ["angry", "sad", "sad"]
 
 
 def test_label_errors_list_what_is_allowed(root):

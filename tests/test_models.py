@@ -14,7 +14,13 @@ from conftest import one_line
 
 from ser import models
 from ser.config import ModelConfig
-from ser.models.layers import AttentionPooling, MaskedAverage, Standardise
+from ser.models.layers import (
+    AttentionPooling,
+    AttentiveStatistics,
+    ClipNormalise,
+    MaskedAverage,
+    Standardise,
+)
 
 SMALL = ModelConfig(
     options={
@@ -80,7 +86,7 @@ def test_misspelled_option_names_the_allowed_ones():
 
 
 def test_unknown_architecture():
-    with one_line("'transformer'", "Allowed: cnn_lstm, cnn_lstm_attention, parallel"):
+    with one_line("'transformer'", "Allowed: cnn_lstm, cnn_lstm_attention, cnn_transformer, parallel, residual_lstm"):
         build(ModelConfig(architecture="transformer"))
 
 
@@ -197,6 +203,39 @@ def test_pooling_layers_are_numpys():
     np.testing.assert_allclose(weights[2, 0], 1)
 
 
+def test_statistics_of_each_head_are_numpys():
+    sequence = clips(3, 8, 5)
+    mask = np.ones((3, 8, 1), np.float32)
+    mask[1, 5:] = mask[2, 1:] = 0
+    layer = AttentiveStatistics(heads=2, units=4)
+    pooled, weights = (np.array(x) for x in layer(sequence, mask))
+    hidden = np.tanh(sequence @ layer.hidden.kernel.numpy() + layer.hidden.bias.numpy())
+    scores = np.exp(hidden @ layer.score.kernel.numpy()) * mask
+    heads = scores / scores.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(weights, heads.mean(axis=2), atol=1e-6)
+    means, deviations = np.split(pooled.reshape(3, 4, 5), 2, axis=1)
+    for head in range(2):
+        for clip in range(3):
+            weight = heads[clip, :, head]
+            mean = np.average(sequence[clip], axis=0, weights=weight)
+            variance = np.average((sequence[clip] - mean) ** 2, axis=0, weights=weight)
+            np.testing.assert_allclose(means[clip, head], mean, atol=1e-5)
+            found = np.sqrt(np.maximum(variance, 1e-5))
+            np.testing.assert_allclose(deviations[clip, head], found, atol=1e-3)
+
+
+def test_a_clip_is_normalised_by_itself():
+    sequence = 3 + 2 * clips(3, 50, 5)
+    mask = np.ones((3, 50, 1), np.float32)
+    mask[1, 30:] = mask[2] = 0
+    found = np.array(ClipNormalise()(sequence, mask))
+    for n, clip in ((50, found[0]), (30, found[1])):
+        np.testing.assert_allclose(clip[:n].mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(clip[:n].std(axis=0), 1, atol=1e-3)
+    assert not found[1, 30:].any()
+    assert not found[2].any()
+
+
 # Other architectures ------------------------------------------------------------------------------
 
 OTHERS = {
@@ -219,6 +258,28 @@ OTHERS = {
         options={"filters": [4, 6], "lstm_units": 5, "attention_units": 3},
     ),
     "average": ModelConfig(options={**SMALL.options, "attention": False}),
+    "residual": ModelConfig(
+        architecture="residual_lstm",
+        options={"filters": 8, "lstm_units": 5, "heads": 2, "attention_units": 3},
+    ),
+    "residual with everything": ModelConfig(
+        architecture="residual_lstm",
+        options={
+            "normalise": "both",
+            "input_dropout": 0.05,
+            "filters": 8,
+            "pool_size": 1,
+            "n_blocks": 2,
+            "separable": True,
+            "squeeze_excite": 3,
+            "lstm_units": 5,
+            "lstm_layers": 2,
+        },
+    ),
+    "transformer": ModelConfig(
+        architecture="cnn_transformer",
+        options={"filters": 8, "transformer_heads": 2, "heads": 2, "attention_units": 3},
+    ),
 }
 
 
@@ -315,6 +376,33 @@ def test_attention_of_the_parallel_model(small):
         steps = -(-n // 2)
         assert row[:steps].min() > 0
         assert row[steps:].max(initial=0) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["residual", "residual with everything", "transformer"])
+def test_attention_of_the_convolutions_over_time(name):
+    n_valid = [60, 41, 5, 1]
+    model = build(OTHERS[name])
+    weights = models.attention_weights(model).predict_on_batch(clips(n_valid=n_valid))
+    frames = 60 // weights.shape[1]
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+    for row, n in zip(weights, n_valid, strict=True):
+        steps = -(-n // frames)
+        assert row[:steps].min() > 0
+        assert row[steps:].max(initial=0) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parts"),
+    [
+        ("residual", {"normalise": "none"}, ("training, clip, both", "none")),
+        ("residual", {"pool_size": 61}, ("pooling by 61", "60 frames")),
+        ("transformer", {"transformer_heads": 3}, ("8 filters", "3 heads")),
+    ],
+)
+def test_sizes_of_the_convolutions_over_time(name, options, parts):
+    config = dataclasses.replace(OTHERS[name], options={**OTHERS[name].options, **options})
+    with one_line(*parts):
+        build(config)
 
 
 def test_the_lstm_of_the_parallel_model_is_beside_the_convolutions():

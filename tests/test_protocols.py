@@ -197,6 +197,26 @@ def test_named_protocols(name):
     assert [fold.index for fold in folds] == list(range(len(sizes)))
 
 
+def test_cross_corpus_trains_on_one_and_tests_on_all_others():
+    table = make_table(real_speakers("ravdess", "crema_d", "tess", "savee", "emodb"))
+    corpus = dict(zip(table["clip_id"], table["corpus"], strict=True))
+    folds = protocols.make_folds(table, "cross-corpus")
+    assert [fold.name for fold in folds] == ["crema_d", "emodb", "ravdess", "savee", "tess"]
+    for fold in folds:
+        assert {corpus[clip] for clip in (*fold.train, *fold.validation)} == {fold.name}
+        assert set(fold.test) == {clip for clip in corpus if corpus[clip] != fold.name}
+    with pytest.raises(SerError, match="tested in an earlier fold already"):
+        protocols.check(folds, table, shared="validation")
+    for fold in folds[:-1]:
+        speakers = table.set_index("clip_id")["speaker"]
+        assert not set(speakers[list(fold.train)]) & set(speakers[list(fold.validation)])
+    short = [dataclasses.replace(folds[0], test=folds[0].test[1:]), *folds[1:]]
+    with pytest.raises(SerError, match="neither trained on nor tested"):
+        protocols.check(short, table, shared="validation", tested="by others")
+    with pytest.raises(SerError, match="at least 2 corpora"):
+        protocols.corpus_to_corpus(make_table(real_speakers("savee")))
+
+
 def test_luna_folds_are_the_published_ones():
     folds = protocols.make_folds(make_table(real_speakers("ravdess"), 1), "ravdess-luna5")
 
@@ -231,7 +251,7 @@ def test_wrong_tables_are_one_clear_error(table):
     with pytest.raises(SerError, match="lacks 4"):
         protocols.make_folds(some, "ravdess-luna5")
     with pytest.raises(SerError, match="at least 2 corpora"):
-        protocols.make_folds(table, "cross-corpus")
+        protocols.make_folds(table, "leave-one-corpus-out")
     with pytest.raises(SerError, match="at least 3 speakers, found 2"):
         protocols.make_folds(make_table(real_speakers("tess")), "speaker-independent")
     with pytest.raises(SerError, match=r"no list of speakers named 'x'.*ravdess-luna5"):
@@ -243,6 +263,7 @@ def test_every_protocol_describes_itself():
     for name in protocols.names():
         assert "\n" not in protocols.get(name).description
         assert protocols.get(name).description
+        assert bool(protocols.get(name).corpora) == bool(protocols.get(name).classes)
 
 
 # Real speech ------------------------------------------------------------------------------------

@@ -101,6 +101,21 @@ def test_recipe_on_other_corpora():
     assert both.name not in recipes.names()
     assert "surprised" not in recipes.on_corpora(base, ("crema_d",)).classes
     assert recipes.on_corpora(base, ("demo",)).classes == base.classes
+    every = recipes.on_corpora(base, ("ravdess", "crema_d", "tess", "savee", "emodb"))
+    assert every.protocol == "speaker-independent"
+
+
+@pytest.mark.parametrize("name", protocols.names())
+def test_recipe_under_a_protocol(name):
+    base = recipes.get("mfcc-attention")
+    found = recipes.on_protocol(base, name)
+    about = protocols.get(name)
+    assert (found.name, found.protocol) == (base.name, name)
+    assert found.corpora == (about.corpora or base.corpora)
+    assert found.classes == (about.classes or base.classes)
+    six = recipes.get("ravdess-six")  # its classes are its own where the corpus is
+    if about.corpora in ((), ("ravdess",)):
+        assert recipes.on_protocol(six, name).classes == six.classes
 
 
 @pytest.mark.parametrize("chosen", [("savee", "ravdess"), ("ravdess",), ("tess", "savee")])

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
-from ser import backend, store
+from ser import backend, protocols, store
 from ser.config import Recipe, paths, shown, to_dict
 from ser.errors import SerError
 from ser.files import write_json, writing
@@ -112,6 +112,8 @@ def _write_predictions(
     path: Path, plan: Plan, table: pd.DataFrame, probabilities: np.ndarray, fold: int, seed: int
 ) -> None:
     frame = table[["clip_id", "speaker"]].assign(fold=fold, seed=seed, label=table["label"])
+    if protocols.get(plan.protocol).tested == "by others":
+        frame["trained_on"] = plan.folds[fold].name
     for column, name in enumerate(plan.recipe.classes):
         frame[name] = probabilities[:, column].astype(np.float64).round(6)
     with writing(path) as temporary:

@@ -222,6 +222,7 @@ def validate(table: pd.DataFrame) -> None:
 def label_table(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """Choose the clips of a recipe and give each its class.
 
+    An emotion without a common name goes by the corpus' own: EmoDB's ``boredom`` can be a class.
     Left out: clips whose class the recipe does not use, song, silent recordings, identical
     recordings under different emotions, and all but the first of identical recordings by
     different speakers. Identical recordings of one speaker and one emotion stay: no
@@ -254,14 +255,16 @@ def label_table(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
                 f"{', '.join(present) or 'nothing'}). Add it with "
                 f"`ser metadata --corpora {','.join(recipe.corpora)}`."
             )
-    strange = sorted(set(recipe.merge) - set(EMOTIONS))
+    own = set(table["emotion_raw"][table["emotion"] == ""])
+    strange = sorted(set(recipe.merge) - set(EMOTIONS) - own)
     if strange:
         raise SerError(
             f"recipe {recipe.name}: merge names the unknown emotion {strange[0]!r}. Allowed: "
-            f"{', '.join(EMOTIONS)}."
+            f"{', '.join((*EMOTIONS, *sorted(own)))}."
         )
     chosen = table[table["corpus"].isin(recipe.corpora) & (table["vocal_channel"] != "song")]
-    chosen = chosen.assign(label=chosen["emotion"].replace(recipe.merge))
+    emotion = chosen["emotion"].mask(chosen["emotion"] == "", chosen["emotion_raw"])
+    chosen = chosen.assign(label=emotion.replace(recipe.merge))
     allowed = sorted(set(chosen["label"]) - {""})
     for name in recipe.classes:
         if name not in allowed:

@@ -183,6 +183,8 @@ def figures(folder: Path) -> list[Path]:
             evaluation.reliability(predictions, classes)
         ),
     }
+    if metrics.get("per_pair"):
+        drawings["pairs"] = lambda: plots.cross_corpus(metrics["per_pair"])
     written = []
     for name, draw in drawings.items():
         with plots.style():

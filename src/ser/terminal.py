@@ -39,6 +39,9 @@ def show_report(folder: Path, *, as_json: bool) -> None:
     typer.echo("  recall:")
     for name, values in metrics["per_class"].items():
         typer.echo(f"    {name:10s}{100 * values['recall']:5.1f} %  of {values['support']} clips")
+    for trained, tested in metrics["per_pair"].items():
+        cells = [f"{name} {100 * values['uar']:.1f} %" for name, values in tested.items()]
+        typer.echo(f"  UAR, trained on {trained}: {', '.join(cells)}")
 
 
 def show_ladder(table: pd.DataFrame, folder: Path) -> None:

@@ -93,7 +93,8 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     name, corpora
         See `recipe`.
     protocol : str or None
-        A name from `ser protocols`; the recipe's own where left out.
+        A name from `ser protocols`; the recipe's own where left out. Without `corpora`, those and
+        the classes that the protocol is about are taken.
     epochs : int
         Upper limit; 0 for the recipe's.
 
@@ -102,9 +103,11 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     Plan
         See `ser.experiment.plan`.
     """
-    from ser import experiment
+    from ser import experiment, recipes
 
     chosen = recipe(name, corpora)
+    if protocol and not corpora:
+        chosen = recipes.on_protocol(chosen, protocol)
     if epochs:
         training = dataclasses.replace(chosen.training, epochs=epochs)
         chosen = dataclasses.replace(chosen, training=training)

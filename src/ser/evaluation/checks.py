@@ -20,7 +20,8 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> None
     ----------
     predictions : DataFrame
         One row per test clip and seed: ``clip_id, speaker, fold, seed, label`` and one probability
-        column per class.
+        column per class. Where models of several corpora test the same clips, ``trained_on`` says
+        which, and there is one row for each.
     classes : sequence of str
         The classes, in the order of the model's outputs.
 
@@ -70,7 +71,8 @@ def _check_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> N
 
 
 def _check_clips(predictions: pd.DataFrame) -> None:
-    twice = predictions.duplicated(["clip_id", "seed"])
+    of_model = [name for name in ("seed", "trained_on") if name in predictions]
+    twice = predictions.duplicated(["clip_id", *of_model])
     if twice.any():
         row = predictions[twice].iloc[0]
         raise SerError(

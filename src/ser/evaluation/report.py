@@ -57,10 +57,11 @@ def metrics(
     dict
         Ready for JSON. ``uar``, ``accuracy`` and ``macro_f1``, each with ``mean`` and ``std`` over
         seeds and ``interval_95``; ``per_class`` (those that occur), ``per_corpus``, ``per_sex``,
-        ``per_fold`` and ``per_speaker``; ``per_seed`` (UAR, by rising seed); ``ece``, ``n_clips``,
-        ``n_speakers``, ``n_seeds``, ``n_bootstrap``, ``classes``. All values are 0 to 1. Intervals
-        are None for fewer than two speakers; ``per_corpus`` and ``per_sex`` are empty without
-        `table`.
+        ``per_fold`` and ``per_speaker``; ``per_pair`` (corpus trained on, then corpus tested;
+        empty unless there is a column ``trained_on``); ``per_seed`` (UAR, by rising seed);
+        ``ece``, ``n_clips``, ``n_speakers``, ``n_seeds``, ``n_bootstrap``, ``classes``. All values
+        are 0 to 1. Intervals are None for fewer than two speakers; what is by corpus or sex is
+        empty without `table`.
 
     Raises
     ------
@@ -87,6 +88,15 @@ def metrics(
             str(name): _of_group(group, classes, n_bootstrap, seed)
             for name, group in (facts.groupby(column) if column in facts else ())
         }
+    result["per_pair"] = {
+        str(trained): {
+            str(tested): _of_group(group, classes, n_bootstrap, seed)
+            for tested, group in pairs.groupby("corpus")
+        }
+        for trained, pairs in (
+            facts.groupby("trained_on") if {"trained_on", "corpus"} <= set(facts) else ()
+        )
+    }
     return {
         **result,
         "per_speaker": _per_speaker(facts, counts),

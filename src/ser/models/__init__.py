@@ -20,7 +20,13 @@ from ser.files import writing
 if TYPE_CHECKING:
     import keras
 
-ARCHITECTURES = ("cnn_lstm", "cnn_lstm_attention", "parallel")
+ARCHITECTURES = (
+    "cnn_lstm",
+    "cnn_lstm_attention",
+    "cnn_transformer",
+    "parallel",
+    "residual_lstm",
+)
 CARD = "ser.json"
 
 

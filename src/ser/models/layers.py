@@ -112,3 +112,78 @@ class MaskedAverage(keras.layers.Layer):
     def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
         """Give the shape of the average."""
         return sequence_shape[0], sequence_shape[2]
+
+
+@keras.saving.register_keras_serializable("ser")
+class ClipNormalise(keras.layers.Layer):
+    """Subtract a clip's own mean and divide by its own deviation, per feature, padding left out.
+
+    What is constant in a recording, the microphone and much of the voice, goes away (cepstral mean
+    and variance normalisation). Takes a sequence ``(n_clips, n_steps, width)`` and a mask
+    ``(n_clips, n_steps, 1)``; returns the sequence in the same shape, zero on padding.
+    """
+
+    def call(self, sequence: Any, frames: Any) -> Any:
+        """Normalise."""
+        count = ops.maximum(ops.sum(frames, axis=1, keepdims=True), 1.0)
+        mean = ops.sum(sequence * frames, axis=1, keepdims=True) / count
+        centred = (sequence - mean) * frames
+        variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
+        return centred / ops.sqrt(variance + 1e-3)
+
+    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
+        """Give the shape of the sequence."""
+        return sequence_shape
+
+
+@keras.saving.register_keras_serializable("ser")
+class AttentiveStatistics(keras.layers.Layer):
+    """Weighted mean and deviation of a sequence over its steps, for several heads.
+
+    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
+    the statistics ``(n_clips, 2 * heads * width)`` and the weights ``(n_clips, n_steps)``, the
+    mean of the heads, which are zero on padding and sum to one.
+
+    Parameters
+    ----------
+    heads : int
+        How many sets of weights.
+    units : int
+        Width of the hidden layer that scores a step.
+
+    References
+    ----------
+    Okabe, Koshinaka and Shinoda, "Attentive statistics pooling for deep speaker embedding",
+    Interspeech 2018.
+    """
+
+    def __init__(self, heads: int = 4, units: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads, self.units = heads, units
+        self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
+        self.score = keras.layers.Dense(heads, use_bias=False, name="score")
+
+    def build(self, sequence_shape: tuple[int | None, ...], frames_shape: Any) -> None:
+        """Build the two dense layers."""
+        self.hidden.build(sequence_shape)
+        self.score.build((*sequence_shape[:-1], self.units))
+
+    def call(self, sequence: Any, frames: Any) -> tuple[Any, Any]:
+        """Pool."""
+        scores = self.score(self.hidden(sequence)) + (frames - 1.0) * 1e4
+        weights = ops.softmax(scores, axis=1)
+        turned = ops.transpose(weights, (0, 2, 1))
+        mean = ops.matmul(turned, sequence)
+        variance = ops.matmul(turned, ops.square(sequence)) - ops.square(mean)
+        deviation = ops.sqrt(ops.maximum(variance, 1e-5))
+        width = self.heads * sequence.shape[-1]
+        pooled = [ops.reshape(part, (-1, width)) for part in (mean, deviation)]
+        return ops.concatenate(pooled, axis=-1), ops.mean(weights, axis=-1)
+
+    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> tuple[Any, Any]:
+        """Give the shapes of statistics and weights."""
+        return (sequence_shape[0], 2 * self.heads * sequence_shape[2]), sequence_shape[:2]
+
+    def get_config(self) -> dict[str, Any]:
+        """Give what `__init__` needs."""
+        return {**super().get_config(), "heads": self.heads, "units": self.units}

@@ -10,7 +10,13 @@ from ser.plots.calibration import confidence_by_class, confidence_histogram, rel
 from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.curves import training_curves
 from ser.plots.ladder import ladder
-from ser.plots.results import confusion_matrix, metric_bars, per_speaker_recall, probabilities
+from ser.plots.results import (
+    confusion_matrix,
+    cross_corpus,
+    metric_bars,
+    per_speaker_recall,
+    probabilities,
+)
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
 from ser.plots.style import STYLE, mark_demo, style, use_style
 
@@ -22,6 +28,7 @@ __all__ = [
     "confidence_by_class",
     "confidence_histogram",
     "confusion_matrix",
+    "cross_corpus",
     "duration_histogram",
     "feature_map",
     "ladder",

@@ -210,3 +210,42 @@ def probabilities(labels: Sequence[str], values: np.ndarray, ax: Axes | None = N
     ax.grid(axis="y", visible=False)
     percent_axis(ax, "x")
     return ax
+
+
+def cross_corpus(per_pair: Mapping[str, Mapping[str, Any]], ax: Axes | None = None) -> Axes:
+    """Draw how well a model of one corpus does on another.
+
+    Parameters
+    ----------
+    per_pair : mapping of str to mapping
+        ``per_pair`` of `ser.evaluation.metrics`: ``uar``, 0 to 1, and ``interval_95``.
+    ax : Axes, optional
+        Where to draw; a new figure where not given.
+
+    Returns
+    -------
+    Axes
+        A row per corpus trained on, a column per corpus tested, UAR in percent; dashes where a
+        pair was not measured.
+    """
+    rows, columns = list(per_pair), sorted({name for row in per_pair.values() for name in row})
+    values = np.array(
+        [[per_pair[row].get(column, {}).get("uar", np.nan) for column in columns] for row in rows]
+    )
+    side = 2.4 + 0.85 * len(columns)
+    ax = new_axes(ax, side + 0.6, side)
+    picture = ax.imshow(values, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*values.shape):
+        text = "–"
+        if np.isfinite(values[i, j]):
+            limits = per_pair[rows[i]][columns[j]]["interval_95"]
+            text = f"{100 * values[i, j]:.0f}"
+            text += f"\n{100 * limits[0]:.0f} to {100 * limits[1]:.0f}" if limits else ""
+        dark = values[i, j] > 0.65
+        ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black")
+    ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel="tested on", ylabel="trained on")
+    ax.grid(visible=False)
+    percent_axis(ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="UAR (%)").ax)
+    return ax

@@ -11,6 +11,7 @@ import pandas as pd
 from ser.errors import SerError
 
 Shared = Literal["none", "validation", "all"]
+Tested = Literal["once", "by others"]
 PARTS = ("train", "validation", "test")
 
 
@@ -88,8 +89,14 @@ def clip_fold(
     return Fold(index=index, name=name, train=train, validation=validation, test=test)
 
 
-def check(folds: Sequence[Fold], table: pd.DataFrame, *, shared: Shared = "none") -> None:
-    """Refuse folds that leak, or that do not test every clip exactly once.
+def check(
+    folds: Sequence[Fold],
+    table: pd.DataFrame,
+    *,
+    shared: Shared = "none",
+    tested: Tested = "once",
+) -> None:
+    """Refuse folds that leak, or that do not test every clip as often as they should.
 
     Parameters
     ----------
@@ -99,16 +106,18 @@ def check(folds: Sequence[Fold], table: pd.DataFrame, *, shared: Shared = "none"
         The clips they were made of: ``clip_id``, ``speaker`` and ``pcm_sha256``.
     shared : {"none", "validation", "all"}
         Which parts may share speakers with training: none, only validation, or test as well.
+    tested : {"once", "by others"}
+        How often a clip is tested: in one fold, or in each that does not train or validate on it.
 
     Raises
     ------
     SerError
         When a part is empty or holds an unknown clip, two parts share a clip, a speaker (unless
-        allowed) or an identical recording, or a clip is tested twice or never.
+        allowed) or an identical recording, or a clip is tested too often or too seldom.
     """
     speaker_of = dict(zip(table["clip_id"], table["speaker"], strict=True))
     sound_of = dict(zip(table["clip_id"], table["pcm_sha256"], strict=True))
-    tested: set[str] = set()
+    known: set[str] = set()
     for fold in folds:
         parts = {part: set(getattr(fold, part)) for part in PARTS}
         for part, clips in parts.items():
@@ -123,10 +132,12 @@ def check(folds: Sequence[Fold], table: pd.DataFrame, *, shared: Shared = "none"
             speakers = [{speaker_of[clip] for clip in parts[part]} for part in (one, other)]
             if shared == "none" or (shared == "validation" and other == "test"):
                 _disjoint(fold, one, other, "speaker", *speakers)
-        if twice := parts["test"] & tested:
+        if tested == "once" and (twice := parts["test"] & known):
             raise SerError(f"fold {fold.name}: {min(twice)} is tested in an earlier fold already.")
-        tested |= parts["test"]
-    if never := speaker_of.keys() - tested:
+        if tested == "by others" and (left := speaker_of.keys() - set().union(*parts.values())):
+            raise SerError(f"fold {fold.name}: {min(left)} is neither trained on nor tested.")
+        known |= parts["test"]
+    if never := speaker_of.keys() - known:
         raise SerError(f"{len(never)} clips are tested in no fold, {min(never)} for one.")
 
 

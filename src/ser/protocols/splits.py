@@ -234,6 +234,44 @@ def leave_one_corpus_out(table: pd.DataFrame, seed: int = 0) -> list[Fold]:
     return folds
 
 
+def corpus_to_corpus(table: pd.DataFrame, seed: int = 0) -> list[Fold]:
+    """Train on each corpus alone, and test on all others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table of two or more corpora.
+    seed : int
+        Decides which speakers of the training corpus validate.
+
+    Returns
+    -------
+    list of Fold
+        One fold per corpus, named after the one that is trained on. A corpus of two speakers has
+        none to spare: there, words validate that are not trained on.
+
+    Raises
+    ------
+    SerError
+        When the table holds a single corpus.
+    """
+    names = sorted(set(table["corpus"]))
+    _at_least(2, len(names), "corpora")
+    rng = np.random.default_rng(seed)
+    folds = []
+    for i, name in enumerate(names):
+        elsewhere = table["corpus"] != name
+        if table["speaker"][~elsewhere].nunique() > 2:
+            others = sorted(set(table["speaker"][elsewhere]))
+            held = table["speaker"].isin(choose_validation(table, others, rng=rng))
+        else:
+            words = rng.permutation(sorted(set(table["statement"][~elsewhere])))
+            n_words = max(1, round(VALIDATION_SHARE * len(words)))
+            held = table["statement"].isin(list(words[:n_words])) & ~elsewhere
+        folds.append(clip_fold(table, i, name, held, elsewhere))
+    return folds
+
+
 def leave_one_speaker_out_by_words(
     table: pd.DataFrame, seed: int = 0, share: float = VALIDATION_SHARE
 ) -> list[Fold]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from ser import protocols
 from ser.config import Recipe
 from ser.errors import unknown
-from ser.protocols import PROTOCOLS
 from ser.recipes import four_corpora, mfcc_attention, parallel, ravdess_six, tess
 from ser.recipes.claims import Claim
 
-__all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "story"]
+__all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "on_protocol", "story"]
 
 _MODULES = (mfcc_attention, four_corpora, ravdess_six, parallel, tess)
 RECIPES: dict[str, Recipe] = {
@@ -88,6 +88,40 @@ def story(name: str) -> str:
     return next(str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
 
 
+def on_protocol(recipe: Recipe, name: str) -> Recipe:
+    """Run a recipe under a protocol, on the corpora and classes that it is about.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Where everything else comes from, its name too.
+    name : str
+        A name from `ser.protocols.names`.
+
+    Returns
+    -------
+    Recipe
+        With the corpora and classes of the protocol, unless it is about any corpora, or about
+        those of the recipe already.
+
+    Raises
+    ------
+    SerError
+        When there is no such protocol.
+
+    Examples
+    --------
+    >>> on_protocol(get("mfcc-attention"), "savee-loso").corpora
+    ('savee',)
+    """
+    about = protocols.get(name)
+    if not about.corpora or set(about.corpora) == set(recipe.corpora):
+        return dataclasses.replace(recipe, protocol=name)
+    return dataclasses.replace(
+        recipe, corpora=about.corpora, classes=about.classes, merge={}, protocol=name
+    )
+
+
 def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
     """Run a recipe on other corpora.
 
@@ -125,7 +159,11 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
         classes=classes,
         merge=merge,
         protocol=next(
-            (name for name, known in PROTOCOLS.items() if set(known.corpora) == set(corpora)),
+            (
+                name
+                for name, known in protocols.PROTOCOLS.items()
+                if set(known.corpora) == set(corpora) and known.tested == "once"
+            ),
             "speaker-independent",
         ),
     )
