@@ -42,7 +42,7 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python tools/install.py -e ".[notebooks,cluster,test]"
+	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,test]"
 	touch $@
 
 clean:

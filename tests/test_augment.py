@@ -241,6 +241,17 @@ def test_stretch_changes_duration_and_pitch_stays(rate):
     assert loudest_hz(stretched[2_000:-2_000]) == pytest.approx(440, rel=0.01)
 
 
+@pytest.mark.parametrize("rate", [0.8, 0.93, 1.25])
+def test_speed_moves_pitch_and_duration_together(rate):
+    faster = only("speed", tone(440), speed_rate=(rate, rate))
+    assert len(faster) == pytest.approx(RATE_HZ / rate, rel=0.01)
+    assert loudest_hz(faster) == pytest.approx(440 * rate, rel=0.01)
+    lengths = {len(only("speed", tone(440), seed)) for seed in range(20)}
+    assert len(lengths) > 10  # drawn
+    assert min(lengths) >= RATE_HZ / 1.1 - 1
+    assert max(lengths) <= RATE_HZ / 0.9 + 1
+
+
 @pytest.mark.parametrize("rate", [0.6, 0.9, 2.0])
 def test_stretch_is_the_same_every_time(rate):
     # slower than 0.5, the library draws from a generator that cannot be seeded

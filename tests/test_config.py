@@ -61,6 +61,8 @@ OTHERS = {
         "shift_fraction": (-0.1, 0.2),
         "room_p": 0.1,
         "band_pass_p": 0.1,
+        "speed_p": 0.1,
+        "speed_rate": (0.8, 1.2),
         "seed": 1,
     },
     MaskingConfig: {
@@ -78,6 +80,7 @@ OTHERS = {
         "weight_decay": 0.01,
         "label_smoothing": 0.1,
         "class_weights": False,
+        "extra_share": 0.2,
         "mixup_alpha": 0.2,
         "monitor": "val_uar",
         "patience": 3,
@@ -210,6 +213,7 @@ def test_hash_changes_with_every_field_that_decides_a_result(part, field):
     ("field", "value"),
     [
         ("corpora", ("ravdess",)),
+        ("extra_corpora", ("ravdess",)),
         ("classes", ("sad", "angry")),
         ("classes", ("angry", "sad", "calm")),
         ("merge", {"calm": "sad"}),
@@ -225,7 +229,14 @@ def test_hash_does_not_change_with_name_description_and_protocol():
     base = Recipe(**BASE)
     other = dataclasses.replace(base, name="other", description="…", protocol="cross-corpus")
     assert stable_hash(other) == stable_hash(base)
-    assert set(to_dict(base)) == {*BASE, "description", "merge", "protocol", *PARTS}
+    assert set(to_dict(base)) == {
+        *BASE,
+        "description",
+        "extra_corpora",
+        "merge",
+        "protocol",
+        *PARTS,
+    }
 
 
 def test_hash_does_not_depend_on_how_a_value_was_written():
@@ -316,6 +327,7 @@ def test_misspelled_field_of_a_recipe():
         ({"classes": ["angry"]}, ("classes", "at least two")),
         ({"classes": ["angry", "angry"]}, ("classes", "only once")),
         ({"corpora": []}, ("corpora", "at least 1")),
+        ({"extra_corpora": ["savee", "demo"]}, ("extra_corpora", "none of corpora", "'demo'")),
         ({"merge": {"calm": 3}}, ("merge.calm", "string", "3")),
         ({"name": "../../etc"}, ("name", "'../../etc'")),
         ({"name": ""}, ("name", "''")),
@@ -379,4 +391,5 @@ def test_a_field_that_came_later_keeps_old_hashes():
     del known["statistics"]
     assert config.stable_hash(FeatureConfig()) == config.stable_hash(known)
     assert config.stable_hash(FeatureConfig(statistics=("mean",))) != config.stable_hash(known)
-    assert set(config._NEUTRAL) <= set(known) | {"statistics"}
+    kinds = (Recipe, *OTHERS)
+    assert set(config._NEUTRAL) <= {f.name for kind in kinds for f in dataclasses.fields(kind)}

@@ -71,6 +71,28 @@ def test_no_clip_and_no_speaker_is_in_two_parts(plan):
         assert sum(map(len, speakers)) == len(set().union(*speakers)) == 3
 
 
+def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
+    others = demo_table[demo_table["speaker"].str[-2:].isin(["04", "05"])]
+    renamed = {
+        "corpus": "savee",
+        "clip_id": others["clip_id"].str.replace("demo", "savee"),
+        "speaker": others["speaker"].str.replace("demo", "savee"),
+        "emotion": others["emotion"].replace("calm", "boredom"),  # not a class of the recipe
+    }
+    table = pd.concat([three_speakers, others.assign(**renamed)], ignore_index=True)
+    table.loc[len(table) - 1, "pcm_sha256"] = three_speakers["pcm_sha256"].iloc[0]  # a copy
+    recipe = dataclasses.replace(RECIPE, extra_corpora=("savee",))
+    found = experiment.plan(recipe, table=table)
+    more = {clip for clip in found.table["clip_id"] if clip.startswith("savee/")}
+    calm = (others["emotion"] == "calm").sum()
+    assert calm
+    assert len(more) == len(others) - calm - (others["emotion"].iloc[-1] != "calm")
+    for fold, without in zip(found.folds, plan.folds, strict=True):
+        assert set(fold.train) == {*without.train, *more}
+        assert (fold.validation, fold.test) == (without.validation, without.test)
+    assert found.runs_folder != plan.runs_folder
+
+
 def test_predictions_cover_each_clip_once_per_seed(plan):
     predictions = pd.read_csv(plan.report_folder / "predictions.csv")
     assert list(predictions) == ["clip_id", "speaker", "fold", "seed", "label", *EMOTIONS]

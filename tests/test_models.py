@@ -86,7 +86,10 @@ def test_misspelled_option_names_the_allowed_ones():
 
 
 def test_unknown_architecture():
-    with one_line("'transformer'", "Allowed: cnn_lstm, cnn_lstm_attention, cnn_transformer, parallel, residual_lstm"):
+    with one_line(
+        "'transformer'",
+        "Allowed: cnn_lstm, cnn_lstm_attention, cnn_transformer, parallel, residual_lstm",
+    ):
         build(ModelConfig(architecture="transformer"))
 
 

@@ -247,6 +247,30 @@ def test_an_epoch_holds_every_clip_once_with_its_label_and_weight(tmp_path):
     np.testing.assert_array_equal(weights, batches.class_weights[clips.astype(int) % 3])
 
 
+@pytest.mark.parametrize(("share", "n_extra"), [(0.0, 0), (0.2, 5), (0.5, 20), (0.9, 20)])
+def test_an_epoch_draws_its_share_from_extra_corpora(tmp_path, share, n_extra):
+    features = made_of(tmp_path, random_values(n_clips=40))
+    extra = np.arange(40) % 2 == 1
+    labels = np.where(extra, np.arange(40) // 2 % 3, np.arange(40) // 2 % 2)
+    part = Part(features, np.arange(40), labels, extra)
+    batches = Batches(part, recipe(extra_share=share, batch_size=7), 0)
+    drawn = []
+    for epoch in range(20):
+        batches.start_epoch(epoch)
+        assert sorted(batches.order[~extra[batches.order]]) == list(range(0, 40, 2))
+        assert extra[batches.order].sum() == n_extra
+        assert len(set(batches.order)) == 20 + n_extra
+        assert sum(len(batches[i][0]) for i in range(len(batches))) == 20 + n_extra
+        drawn.append(frozenset(batches.order[extra[batches.order]]))
+    assert len(set(drawn)) == (20 if n_extra == 5 else 1)
+    if n_extra == 20:
+        labels_of_epoch = labels[batches.order]
+        expected = compute_class_weight("balanced", classes=np.arange(3), y=labels_of_epoch)
+        np.testing.assert_allclose(batches.class_weights, expected, rtol=1e-6)
+    own = training.statistics(Part(features, part.clips[~extra], labels[~extra]))
+    np.testing.assert_array_equal(training.statistics(part), own)
+
+
 def test_epochs_follow_from_the_seed_alone(tmp_path):
     masks = MaskingConfig(n_time_masks=1, n_feature_masks=1)
     mixed = dataclasses.replace(RECIPE.training, mixup_alpha=0.4)

@@ -4,7 +4,7 @@ Data flows through the modules in this order, and each imports only from those b
 ``errors``, ``files``, ``config``, ``backend``, ``audio``, ``corpora``, ``metadata``, ``protocols``,
 ``augment``, ``features``, ``bank``, ``store``, ``models``, ``callbacks``, ``training``,
 ``evaluation``, ``plots``, ``recipes``, ``plan``, ``parallel``, ``report``, ``experiment``,
-``ladder``, ``inference``, ``summary``, ``terminal``, ``cli``.
+``tune``, ``ladder``, ``inference``, ``summary``, ``terminal``, ``cli``.
 """
 
 __version__ = "0.1.0"

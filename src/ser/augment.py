@@ -19,12 +19,13 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import soxr
 
-from ser.config import AugmentationConfig, MaskingConfig, stable_hash
+from ser.config import AugmentationConfig, MaskingConfig, counting, stable_hash, to_dict
 
 # Part of every cache key. Raise it when a change here changes any variant.
 AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
-CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise")
+CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise", "speed")
 
 _BORROWED = threading.Lock()
 
@@ -98,7 +99,7 @@ def variants_hash(config: AugmentationConfig) -> str:
         12 hexadecimal digits; equal for settings that differ only in ``n_variants``, so that more
         variants can be added without making the first ones again.
     """
-    fields = {k: v for k, v in vars(config).items() if not k.startswith("_") and k != "n_variants"}
+    fields = {k: v for k, v in counting(to_dict(config)).items() if k != "n_variants"}
     return stable_hash(fields, AUGMENTATION_VERSION)
 
 
@@ -143,8 +144,11 @@ def apply(
         probability = getattr(config, f"{name}_p")
         drawn, seed = rng.random() < probability, int(rng.integers(2**32))
         if drawn if only is None else name == only:
-            with _seeded(seed):
-                changed = transforms[name](samples=result, sample_rate=sample_rate_hz)
+            if name == "speed":
+                changed = _speed(result, config.speed_rate, seed)
+            else:
+                with _seeded(seed):
+                    changed = transforms[name](samples=result, sample_rate=sample_rate_hz)
             # a room must not also make the voice louder: what changes the level is the gain
             result = changed * _level_ratio(result, changed) if name == "room" else changed
     return np.ascontiguousarray(result, dtype=np.float32)
@@ -172,6 +176,12 @@ def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:
         "gain": audiomentations.Gain(*c.gain_db, p=1),
         "noise": audiomentations.AddGaussianSNR(*c.noise_snr_db, p=1),
     }
+
+
+def _speed(waveform: np.ndarray, rates: tuple[float, float], seed: int) -> np.ndarray:
+    """Play a clip at another speed; audiomentations has only stretching that keeps the pitch."""
+    rate = np.random.default_rng(seed).uniform(*rates)
+    return soxr.resample(waveform, rate, 1.0)
 
 
 class _SeededNumPy:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pandas as pd
 from keras import ops
 
 from ser import models
+from ser.config import TrainingConfig
 from ser.files import writing
 
 HISTORY_COLUMNS = (
@@ -179,3 +182,64 @@ class ProgressLine(keras.callbacks.Callback):
             f" (best {100 * best:.1f}) · {row['seconds']:.1f} s",
             flush=True,
         )
+
+
+WATCHED = {"epoch": "epochs_done"}  # Keras does not let a quantity be called epoch
+
+
+def _cosine_rate(config: TrainingConfig, epoch: int, rate: float) -> float:
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)
+    share = (epoch - config.warmup_epochs) / max(1, config.epochs - config.warmup_epochs)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+class Averaged(keras.callbacks.SwapEMAWeights):
+    """Put the averaged weights into the model at the end of an epoch, and take them out again.
+
+    A resumed model was saved with them in it.
+    """
+
+    def __init__(self, resumed: bool) -> None:
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = resumed
+
+
+def watched_name(config: TrainingConfig) -> str:
+    """Give the name that Keras knows the monitored quantity by."""
+    return WATCHED.get(config.monitor, config.monitor)
+
+
+def mode_of(config: TrainingConfig) -> str:
+    """Say whether less or more of the monitored quantity is better: min or max."""
+    return "min" if config.monitor == "val_loss" else "max"
+
+
+def watchers(
+    config: TrainingConfig,
+) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.Callback]:
+    """Make what ends the training, and what moves the learning rate."""
+    watched: dict[str, Any] = {"monitor": watched_name(config), "mode": mode_of(config)}
+    stopping = keras.callbacks.EarlyStopping(**watched, patience=config.patience)
+    if config.schedule == "cosine":
+        return stopping, keras.callbacks.LearningRateScheduler(partial(_cosine_rate, config))
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        **watched,
+        patience=config.reduce_patience,
+        factor=config.reduce_factor,
+        min_lr=1e-6,
+    )
+    return stopping, plateau
+
+
+class Restore(keras.callbacks.Callback):
+    """Put back what the watchers knew: Keras clears it when training begins."""
+
+    def __init__(self, *watchers: keras.callbacks.Callback) -> None:
+        super().__init__()
+        self.known = [(watcher, dict(vars(watcher))) for watcher in watchers]
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Put it back."""
+        for watcher, state in self.known:
+            vars(watcher).update({k: v for k, v in state.items() if k != "_model"})

@@ -41,6 +41,7 @@ _RANGES = {
     "stretch_rate": (0.6, 2.0),
     "gain_db": (-100.0, 100.0),
     "shift_fraction": (-1.0, 1.0),
+    "speed_rate": (0.5, 2.0),
 }
 T = TypeVar("T")
 
@@ -219,7 +220,7 @@ class AugmentationConfig:
     ----------
     n_variants : int
         Copies made besides the original; 0 for none.
-    noise_p, pitch_p, stretch_p, gain_p, shift_p, room_p, band_pass_p : float
+    noise_p, pitch_p, stretch_p, gain_p, shift_p, room_p, band_pass_p, speed_p : float
         Probabilities of each change, 0 to 1.
     noise_snr_db : (float, float)
         Signal-to-noise ratio of added Gaussian noise, in decibels.
@@ -232,6 +233,9 @@ class AugmentationConfig:
         Change of level, in decibels.
     shift_fraction : (float, float)
         Shift in time as a fraction of the clip, silence moving in; -1 to 1.
+    speed_rate : (float, float)
+        Speed factor of the tape: pitch and formants move with the tempo, as if the speaker were
+        smaller or larger (Ko et al., 2015); 0.5 to 2.
     seed : int
         Part of the seed of every variant, beside the clip's content and the variant's number.
     """
@@ -249,6 +253,8 @@ class AugmentationConfig:
     shift_fraction: Range = (-0.1, 0.1)
     room_p: Annotated[float, Field(ge=0, le=1)] = 0.0
     band_pass_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    speed_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    speed_rate: Range = (0.9, 1.1)
     seed: int = 0
 
     @model_validator(mode="after")
@@ -325,6 +331,9 @@ class TrainingConfig:
         Share of each label that is spread over all classes, 0 to 1.
     class_weights : bool
         Weigh each class by the inverse of its frequency among the training clips.
+    extra_share : float
+        Share of each epoch that is drawn from the recipe's extra corpora, 0 to 1; every clip of
+        its own corpora comes once.
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
@@ -354,6 +363,7 @@ class TrainingConfig:
     weight_decay: NonNegative = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = True
+    extra_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     mixup_alpha: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "val_uar", "epoch"] = "val_loss"
     patience: Count = 15
@@ -379,6 +389,8 @@ class Recipe:
         Names from `ser.corpora`.
     classes : tuple of str
         The classes, in the order of the model's outputs. Clips of other emotions are left out.
+    extra_corpora : tuple of str
+        Corpora that are only trained on, in every fold, where they have the classes.
     merge : dict
         Common label to class, before `classes` is applied, for example ``{"calm": "neutral"}``.
     protocol : str
@@ -389,6 +401,7 @@ class Recipe:
     description: str = ""
     corpora: Annotated[tuple[str, ...], Field(min_length=1)]
     classes: tuple[str, ...]
+    extra_corpora: tuple[str, ...] = ()
     merge: dict[str, str] = dataclasses.field(default_factory=dict)
     protocol: str = "speaker-independent"
     audio: AudioConfig = AudioConfig()
@@ -402,6 +415,8 @@ class Recipe:
     def _check(self) -> Recipe:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise ValueError("classes needs at least two names and each only once")
+        if both := set(self.corpora) & set(self.extra_corpora):
+            raise ValueError(f"extra_corpora may hold none of corpora, found {min(both)!r}")
         return self
 
 
@@ -499,15 +514,31 @@ def load_recipe(path: Path) -> Recipe:
 # was: with that value they do not count, so that caches and runs made before stay valid.
 _NEUTRAL: dict[str, Any] = {
     "statistics": [],
+    "speed_p": 0.0,
+    "speed_rate": [0.9, 1.1],
+    "extra_corpora": [],
+    "extra_share": 0.5,
     "schedule": "plateau",
     "warmup_epochs": 0,
     "ema_momentum": 0.0,
 }
 
 
-def _counting(values: dict[str, Any]) -> dict[str, Any]:
+def counting(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out fields that came later and have their neutral value.
+
+    Parameters
+    ----------
+    values : dict
+        As `to_dict` gives them.
+
+    Returns
+    -------
+    dict
+        What a hash is made of.
+    """
     return {
-        name: _counting(value) if isinstance(value, dict) and name != "options" else value
+        name: counting(value) if isinstance(value, dict) and name != "options" else value
         for name, value in values.items()
         if name not in _NEUTRAL or value != _NEUTRAL[name]
     }
@@ -534,7 +565,7 @@ def stable_hash(*parts: Any) -> str:
     """
     values = []
     for part in parts:
-        value = _counting(to_dict(part)) if dataclasses.is_dataclass(part) else part
+        value = counting(to_dict(part)) if dataclasses.is_dataclass(part) else part
         if isinstance(part, Recipe):
             value = {k: v for k, v in value.items() if k not in ("name", "description", "protocol")}
         values.append(value)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,20 @@ from ser.files import write_json, writing
 from ser.plan import PARTS, RUN_FILE, Plan, plan
 from ser.report import metrics_of, recipe_of, report
 
-__all__ = ["Plan", "metrics_of", "plan", "recipe_of", "report", "run", "runs", "train_fold"]
+if TYPE_CHECKING:
+    from ser import training
+
+__all__ = [
+    "Plan",
+    "load_parts",
+    "metrics_of",
+    "plan",
+    "recipe_of",
+    "report",
+    "run",
+    "runs",
+    "train_fold",
+]
 
 
 def train_fold(
@@ -75,14 +88,7 @@ def train_fold(
     from ser import models, training
 
     started_s = time.time()
-    feature_set = store.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=every > 0)
-    feature_set.verify()  # seconds at most; a damaged cache must not become a result
-    codes = {name: code for code, name in enumerate(plan.recipe.classes)}
-    labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
-    parts = {}
-    for name in PARTS:
-        clips = feature_set.positions(getattr(plan.folds[fold], name))
-        parts[name] = training.Part(feature_set, clips, labels[clips])
+    feature_set, parts = load_parts(plan, fold, n_jobs=n_jobs, progress=every > 0)
     title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
     model, history = training.fit(
         plan.recipe,
@@ -106,6 +112,53 @@ def train_fold(
     write_json(folder / RUN_FILE, card)
     (folder / "last.keras").unlink(missing_ok=True)
     return folder
+
+
+def load_parts(
+    plan: Plan,
+    fold: int,
+    names: Sequence[str] = PARTS,
+    *,
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> tuple[store.FeatureSet, dict[str, training.Part]]:
+    """Open the features of a fold.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold : int
+        Index of the fold, from 0.
+    names : sequence of str
+        Some of ``train``, ``validation`` and ``test``.
+    n_jobs : int
+        Processes that compute missing features.
+    progress : bool
+        Show a progress bar meanwhile.
+
+    Returns
+    -------
+    (FeatureSet, dict of str to Part)
+        The features of all clips of the plan, and the parts that were asked for.
+
+    Raises
+    ------
+    SerError
+        When no clip can be read, the disk is full, or the cache is damaged.
+    """
+    from ser import training
+
+    feature_set = store.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
+    feature_set.verify()  # seconds at most; a damaged cache must not become a result
+    codes = {name: code for code, name in enumerate(plan.recipe.classes)}
+    labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
+    parts = {}
+    for name in names:
+        clips = feature_set.positions(getattr(plan.folds[fold], name))
+        extra = feature_set.table["corpus"].isin(plan.recipe.extra_corpora).to_numpy()[clips]
+        parts[name] = training.Part(feature_set, clips, labels[clips], extra)
+    return feature_set, parts
 
 
 def _write_predictions(

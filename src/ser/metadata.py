@@ -219,7 +219,7 @@ def validate(table: pd.DataFrame) -> None:
         )
 
 
-def label_table(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True) -> pd.DataFrame:
     """Choose the clips of a recipe and give each its class.
 
     An emotion without a common name goes by the corpus' own: EmoDB's ``boredom`` can be a class.
@@ -234,6 +234,8 @@ def label_table(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
         As `build` makes it.
     recipe : Recipe
         Its ``corpora``, ``classes`` and ``merge``.
+    every_class : bool
+        Whether each class must occur.
 
     Returns
     -------
@@ -267,7 +269,7 @@ def label_table(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     chosen = chosen.assign(label=emotion.replace(recipe.merge))
     allowed = sorted(set(chosen["label"]) - {""})
     for name in recipe.classes:
-        if name not in allowed:
+        if every_class and name not in allowed:
             raise SerError(
                 f"recipe {recipe.name}: no clip of class {name!r} in {', '.join(recipe.corpora)}. "
                 f"Allowed: {', '.join(allowed)}."

@@ -25,7 +25,7 @@ class Plan:
     protocol : str
         Name of the split.
     table : DataFrame
-        The chosen clips with their ``label``.
+        The chosen clips with their ``label``, those of extra corpora too.
     folds : list of Fold
         Checked for leaks.
     fingerprint : str
@@ -96,8 +96,27 @@ def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None
     """
     protocol = protocol or recipe.protocol
     protocols.get(protocol)
-    chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
+    table = metadata.read_table() if table is None else table
+    chosen = metadata.label_table(table, recipe)
     folds = protocols.make_folds(chosen, protocol)
+    if recipe.extra_corpora:
+        chosen, folds = _with_extra(table, recipe, chosen, folds)
     clips = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
     split = [[fold.train, fold.validation, fold.test] for fold in folds]
     return Plan(recipe, protocol, chosen, folds, stable_hash(clips, split))
+
+
+def _with_extra(
+    table: pd.DataFrame, recipe: Recipe, chosen: pd.DataFrame, folds: list[protocols.Fold]
+) -> tuple[pd.DataFrame, list[protocols.Fold]]:
+    """Add the clips of extra corpora to the training part of every fold."""
+    extra = metadata.label_table(
+        table,
+        dataclasses.replace(recipe, corpora=recipe.extra_corpora, extra_corpora=()),
+        every_class=False,
+    )
+    extra = extra[~extra["pcm_sha256"].isin(chosen["pcm_sha256"])]
+    more = tuple(extra["clip_id"])
+    folds = [dataclasses.replace(fold, train=tuple(sorted((*fold.train, *more)))) for fold in folds]
+    both = pd.concat([chosen, extra]).sort_values("clip_id", ignore_index=True)
+    return both, folds

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
-from functools import partial
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +16,17 @@ from keras import ops
 
 from ser import augment, models
 from ser.callbacks import (
+    WATCHED,
+    Averaged,
     ProgressLine,
+    Restore,
     RunState,
     UnweightedAverageRecall,
     WholeCheckpoint,
     dropout_states,
+    mode_of,
+    watched_name,
+    watchers,
 )
 from ser.config import Recipe, TrainingConfig, shown
 from ser.errors import SerError
@@ -29,7 +34,6 @@ from ser.files import cannot_write
 from ser.models.layers import Standardise
 
 PREDICTION_BATCH = 128
-_WATCHED = {"epoch": "epochs_done"}  # Keras does not let a quantity be called epoch
 MODEL_FILE = "model.keras"
 
 
@@ -56,11 +60,19 @@ class Part:
         Positions in `features`.
     labels : ndarray of int, shape (n_clips,)
         Class of each, as its position among the recipe's classes.
+    extra : ndarray of bool, shape (n_clips,), optional
+        Which clips come from corpora that are only trained on; none where left out.
     """
 
     features: Source
     clips: np.ndarray
     labels: np.ndarray
+    extra: np.ndarray | None = None
+
+    @property
+    def is_extra(self) -> np.ndarray:
+        """`extra`, or as many times False."""
+        return np.zeros(len(self), bool) if self.extra is None else self.extra
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -68,6 +80,8 @@ class Part:
 
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
+
+    Of clips from extra corpora, an epoch draws as many as ``training.extra_share`` says.
 
     Every random choice follows from the seed and the epoch, so an epoch is the same whether or
     not training was interrupted before it.
@@ -86,7 +100,11 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.part, self.recipe, self.seed = part, recipe, seed
         self.n_classes = len(recipe.classes)
-        self.class_weights = class_weights(part.labels, self.n_classes, recipe.training)
+        self.own, self.extra = np.flatnonzero(~part.is_extra), np.flatnonzero(part.is_extra)
+        share = recipe.training.extra_share
+        self.n_extra = min(len(self.extra), round(len(self.own) * share / (1 - share)))
+        times = np.where(part.is_extra, self.n_extra / max(1, len(self.extra)), 1.0)
+        self.class_weights = class_weights(part.labels, self.n_classes, recipe.training, times)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -99,11 +117,15 @@ class Batches(keras.utils.PyDataset):
         """
         self.epoch = epoch
         rng = np.random.default_rng([self.seed, epoch])
-        self.order = rng.permutation(len(self.part))
+        if self.n_extra:
+            drawn = rng.choice(self.extra, self.n_extra, replace=False)
+            self.order = rng.permutation(np.concatenate([self.own, drawn]))
+        else:
+            self.order = rng.permutation(self.own)
         self.variants = rng.integers(self.part.features.shape[1], size=len(self.part))
 
     def __len__(self) -> int:
-        return -(-len(self.part) // self.recipe.training.batch_size)
+        return -(-(len(self.own) + self.n_extra) // self.recipe.training.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         training = self.recipe.training
@@ -127,10 +149,12 @@ class _NextEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs and np.isfinite(logs["loss"]):
-            logs[_WATCHED["epoch"]] = epoch + 1
+            logs[WATCHED["epoch"]] = epoch + 1
 
 
-def class_weights(labels: np.ndarray, n_classes: int, config: TrainingConfig) -> np.ndarray:
+def class_weights(
+    labels: np.ndarray, n_classes: int, config: TrainingConfig, times: np.ndarray | None = None
+) -> np.ndarray:
     """Weigh each class by the inverse of its frequency.
 
     Parameters
@@ -141,6 +165,8 @@ def class_weights(labels: np.ndarray, n_classes: int, config: TrainingConfig) ->
         Number of classes.
     config : TrainingConfig
         ``class_weights`` False gives ones.
+    times : ndarray, shape (n_clips,), optional
+        How often each clip comes in an epoch; once where left out.
 
     Returns
     -------
@@ -149,8 +175,9 @@ def class_weights(labels: np.ndarray, n_classes: int, config: TrainingConfig) ->
     """
     if not config.class_weights:
         return np.ones(n_classes, np.float32)
-    counts = np.maximum(np.bincount(labels, minlength=n_classes), 1)
-    return (len(labels) / (n_classes * counts)).astype(np.float32)
+    times = np.ones(len(labels)) if times is None else times
+    counts = np.bincount(labels, weights=times, minlength=n_classes)
+    return (times.sum() / (n_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +186,7 @@ def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     part : Part
-        The training clips; only their originals count.
+        The training clips; only their originals count, and none of extra corpora.
 
     Returns
     -------
@@ -168,8 +195,9 @@ def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
     """
     n_features = part.features.shape[3]
     count, total, squares = 0, np.zeros(n_features), np.zeros(n_features)
-    for start in range(0, len(part), PREDICTION_BATCH):
-        frames = part.features.take(part.clips[start : start + PREDICTION_BATCH])
+    clips = part.clips[~part.is_extra]
+    for start in range(0, len(clips), PREDICTION_BATCH):
+        frames = part.features.take(clips[start : start + PREDICTION_BATCH])
         frames = frames[np.any(frames != 0, axis=-1)].astype(np.float64)
         count += len(frames)
         total += frames.sum(axis=0)
@@ -188,6 +216,7 @@ def fit(
     title: str = "",
     every: int = 5,
     tensorboard: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a model, or go on where an earlier call was stopped.
 
@@ -208,6 +237,8 @@ def fit(
         Epochs between progress lines; 0 for none.
     tensorboard : bool
         Write logs for TensorBoard under ``folder/tensorboard``.
+    callbacks : sequence of keras.callbacks.Callback
+        Called last, after the state of the epoch is on disk.
 
     Returns
     -------
@@ -227,24 +258,24 @@ def fit(
     batches = Batches(train, recipe, seed)
     model, history = _start_or_resume(recipe, train, folder, seed, len(batches))
     config, done = recipe.training, len(history)
-    stopping, mover = _watchers(config)
+    stopping, mover = watchers(config)
     checkpoint = WholeCheckpoint(
         folder / MODEL_FILE,
-        monitor=_WATCHED.get(config.monitor, config.monitor),
-        mode=_mode(config),
+        monitor=watched_name(config),
+        mode=mode_of(config),
         save_best_only=True,
         initial_value_threshold=_best_value(config, history),
     )
-    callbacks = [_NextEpoch(batches)]
+    all_callbacks = [_NextEpoch(batches)]
     if config.ema_momentum:
-        callbacks.append(_Averaged(resumed=done > 0))
-    callbacks += [checkpoint, mover, stopping]
+        all_callbacks.append(Averaged(resumed=done > 0))
+    all_callbacks += [checkpoint, mover, stopping]
     stopped = _replay(history, model, config, stopping, mover)
-    callbacks += [_Restore(stopping, mover), RunState(folder, history)]
+    all_callbacks += [Restore(stopping, mover), RunState(folder, history)]
     if every:
-        callbacks.append(ProgressLine(title or recipe.name, history, config.epochs, every))
+        all_callbacks.append(ProgressLine(title or recipe.name, history, config.epochs, every))
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        all_callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     if done < config.epochs and not stopped:
         try:
             model.fit(
@@ -254,7 +285,7 @@ def fit(
                 epochs=config.epochs,
                 shuffle=False,
                 verbose=0,
-                callbacks=callbacks,
+                callbacks=[*all_callbacks, *callbacks],
             )
         except OSError as error:
             raise cannot_write(folder, error) from error
@@ -323,80 +354,27 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
     )
 
 
-def _cosine_rate(config: TrainingConfig, epoch: int, rate: float) -> float:
-    if epoch < config.warmup_epochs:
-        return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)
-    share = (epoch - config.warmup_epochs) / max(1, config.epochs - config.warmup_epochs)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-class _Averaged(keras.callbacks.SwapEMAWeights):
-    """Put the averaged weights into the model at the end of an epoch, and take them out again.
-
-    A resumed model was saved with them in it.
-    """
-
-    def __init__(self, resumed: bool) -> None:
-        super().__init__(swap_on_epoch=True)
-        self._ema_weights_in_model = resumed
-
-
-def _mode(config: TrainingConfig) -> str:
-    return "min" if config.monitor == "val_loss" else "max"
-
-
 def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float:
     """Give the best value so far; infinitely bad at first, so that NaN is no improvement."""
     values = [row[config.monitor] for row in history if np.isfinite(row[config.monitor])]
-    return min(values, default=np.inf) if _mode(config) == "min" else max(values, default=-np.inf)
-
-
-def _watchers(
-    config: TrainingConfig,
-) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.Callback]:
-    """Make what ends the training, and what moves the learning rate."""
-    stopping = keras.callbacks.EarlyStopping(
-        monitor=_WATCHED.get(config.monitor, config.monitor), mode=_mode(config), patience=config.patience
-    )
-    if config.schedule == "cosine":
-        return stopping, keras.callbacks.LearningRateScheduler(partial(_cosine_rate, config))
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        monitor=_WATCHED.get(config.monitor, config.monitor),
-        mode=_mode(config),
-        patience=config.reduce_patience,
-        factor=config.reduce_factor,
-        min_lr=1e-6,
-    )
-    return stopping, plateau
-
-
-class _Restore(keras.callbacks.Callback):
-    """Put back what the watchers knew: Keras clears it when training begins."""
-
-    def __init__(self, *watchers: keras.callbacks.Callback) -> None:
-        super().__init__()
-        self.known = [(watcher, dict(vars(watcher))) for watcher in watchers]
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        for watcher, state in self.known:
-            vars(watcher).update({k: v for k, v in state.items() if k != "_model"})
+    return min(values, default=np.inf) if mode_of(config) == "min" else max(values, default=-np.inf)
 
 
 def _replay(
     history: list[dict[str, float]],
     model: keras.Model,
     config: TrainingConfig,
-    *watchers: keras.callbacks.Callback,
+    *observers: keras.callbacks.Callback,
 ) -> bool:
     """Show the past epochs to the watchers; True when one of them would have stopped."""
     model.stop_training = False
     if history:
         model.optimizer.learning_rate = config.learning_rate
-    for watcher in watchers:
+    for watcher in observers:
         watcher.set_model(model)
         watcher.on_train_begin()
         for epoch, row in enumerate(history):
-            watcher.on_epoch_end(epoch, {**row, _WATCHED["epoch"]: row["epoch"]})
+            watcher.on_epoch_end(epoch, {**row, WATCHED["epoch"]: row["epoch"]})
     return bool(model.stop_training)
 
 

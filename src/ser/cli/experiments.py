@@ -50,6 +50,35 @@ def run(
 
 
 @app.command()
+def tune(
+    recipe: RecipeName,
+    protocol: Protocol = None,
+    corpora: Corpora = None,
+    trials: Annotated[int, typer.Option(help="How many settings in all.")] = 20,
+    folds: Annotated[str, typer.Option(help="Folds that a setting is tried on.")] = "0",
+    seed: Annotated[int, typer.Option(help="Of trainings and search.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    space: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="JSON file: setting to choices or range; see ser.tune.SPACE."),
+    ] = None,
+) -> None:
+    """Search for settings on validation speakers, with Optuna; resumable."""
+    from ser import tune as search
+    from ser.files import read_json
+
+    plan = options.plan(recipe, corpora, protocol, epochs)
+    search.tune(
+        plan.recipe,
+        plan.protocol,
+        space=read_json(space) if space else None,
+        n_trials=trials,
+        folds=options.numbers(folds, "--folds"),
+        seed=seed,
+    )
+
+
+@app.command()
 def ladder(
     names: Annotated[
         Optional[list[str]],  # noqa: UP045

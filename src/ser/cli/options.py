@@ -33,13 +33,15 @@ Protocol = Annotated[
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time.")]
 
 
-def numbers(seeds: str) -> tuple[int, ...]:
-    """Read seeds with commas between.
+def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
+    """Read numbers with commas between.
 
     Parameters
     ----------
-    seeds : str
+    text : str
         For example ``"0,1,2"``.
+    option : str
+        What they were given for, for the error message.
 
     Returns
     -------
@@ -52,9 +54,9 @@ def numbers(seeds: str) -> tuple[int, ...]:
         When one is no number.
     """
     try:
-        return tuple(int(part) for part in seeds.split(","))
+        return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise SerError(f"--seeds: expected numbers like 0,1,2, found {seeds!r}.") from error
+        raise SerError(f"{option}: expected numbers like 0,1,2, found {text!r}.") from error
 
 
 def recipe(name: str, corpora: str | None) -> Recipe:

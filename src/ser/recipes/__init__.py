@@ -118,7 +118,12 @@ def on_protocol(recipe: Recipe, name: str) -> Recipe:
     if not about.corpora or set(about.corpora) == set(recipe.corpora):
         return dataclasses.replace(recipe, protocol=name)
     return dataclasses.replace(
-        recipe, corpora=about.corpora, classes=about.classes, merge={}, protocol=name
+        recipe,
+        corpora=about.corpora,
+        classes=about.classes,
+        extra_corpora=tuple(n for n in recipe.extra_corpora if n not in about.corpora),
+        merge={},
+        protocol=name,
     )
 
 
@@ -156,6 +161,7 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
         recipe,
         name="-".join((recipe.name, *corpora)),
         corpora=corpora,
+        extra_corpora=tuple(n for n in recipe.extra_corpora if n not in corpora),
         classes=classes,
         merge=merge,
         protocol=next(
