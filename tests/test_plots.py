@@ -138,6 +138,17 @@ def rungs():
     )
 
 
+def pairs():
+    """Three corpora, each on the others; the second's speakers are too few for an interval."""
+    return {
+        "emodb": {
+            "savee": {"uar": 0.41, "interval_95": None},
+            "tess": {"uar": 0.3, "interval_95": (0.2, 0.45)},
+        },
+        "savee": {"emodb": {"uar": 0.72, "interval_95": (0.66, 0.79)}},
+    }
+
+
 TIMES_S = (np.arange(20) + 0.5) * 0.1
 WEIGHTS = np.where(TIMES_S < 1.5, np.hanning(20), 0) / np.hanning(20)[TIMES_S < 1.5].sum()
 
@@ -163,6 +174,10 @@ ALL = {
         ("confidence of the decision (%)", ""),
     ),
     "ladder": (lambda axes: plots.ladder(rungs(), 0.45, axes), ("", "test accuracy (%)")),
+    "cross_corpus": (
+        lambda ax: plots.cross_corpus(pairs(), ax),
+        ("tested on", "trained on"),
+    ),
     "metric_bars": (
         lambda ax: plots.metric_bars(
             {"train": {"uar": 1.0, "accuracy": 1.0}, "test": result(0.5, 0.4, 0.6)},
@@ -473,6 +488,19 @@ def test_metric_bars_take_whole_metrics_groups_and_plain_numbers():
     ]
     assert sorted(legend_texts(ax)) == ["UAR", "accuracy", "chance (12.5 %)"]
     assert [text.get_text() for text in ax.get_xticklabels()] == list(groups)
+
+
+def test_cross_corpus_has_a_row_per_corpus_trained_on():
+    ax = plots.cross_corpus(pairs())
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["emodb", "savee"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["emodb", "savee", "tess"]
+    cells = {text.get_position(): text.get_text() for text in ax.texts}
+    assert cells == {
+        **dict.fromkeys(((0, 0), (1, 1), (2, 1)), "–"),
+        (1, 0): "41",
+        (2, 0): "30\n20 to 45",
+        (0, 1): "72\n66 to 79",
+    }
 
 
 def test_per_speaker_recall_is_sorted_and_coloured_by_sex():

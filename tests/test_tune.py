@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from conftest import one_line
@@ -124,6 +125,28 @@ def test_a_killed_trial_is_taken_up_again(search, table, monkeypatch):
     study = tune.tune(RECIPE, n_trials=5, **options)
     assert seen[0] == seen[1] == seen[2]  # the same settings, on both folds
     assert sum(trial.value is not None for trial in study.trials) == 5
+
+
+def test_a_trial_that_falls_behind_is_stopped(search, table, monkeypatch, capsys):
+    asked = []
+
+    class Behind(optuna.pruners.MedianPruner):
+        """Stops the second trial in its second epoch, whatever was drawn."""
+
+        def prune(self, study, trial):
+            asked.append((trial.number, trial.last_step))
+            return trial.number == 1 and trial.last_step == 1
+
+    monkeypatch.setattr(optuna.pruners, "MedianPruner", Behind)
+    space = {"training.learning_rate": {"low": 1e-3, "high": 1e-2}}
+    study = tune.tune(RECIPE, space=space, n_trials=3, folds=(0, 1), table=table)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    assert [step for number, step in asked if number == 1] == [0, 1]
+    assert [step for number, step in asked if number == 2] == [0, 1, 2, 3]  # two folds, two epochs
+    said = capsys.readouterr().out
+    assert "trial 2/3: stopped early; best" in said
+    trials = pd.read_csv(search[0] / "reports/tuning/tiny/speaker-independent/trials.csv")
+    assert list(trials["state"]) == ["COMPLETE", "PRUNED", "COMPLETE"]
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,8 @@ def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, hom
 
 def _print(study: optuna.Study, number: int, n_trials: int) -> None:
     trial = study.trials[number]
-    value = "stopped early" if trial.value is None else f"validation UAR {100 * trial.value:.1f} %"
+    stopped = trial.state.name == "PRUNED"  # its value is then that of its last epoch
+    value = "stopped early" if stopped else f"validation UAR {100 * (trial.value or 0):.1f} %"
     best = f"; best {100 * study.best_value:.1f} %" if _completed(study) else ""
     settings = ", ".join(f"{k.split('.')[-1]} {_short(v)}" for k, v in trial.params.items())
     print(f"trial {_counted(study)}/{n_trials}: {value}{best}; {settings}", flush=True)
