@@ -323,6 +323,7 @@ def test_misspelled_field_of_a_recipe():
         ({"model": {"options": {"x": float("nan")}}}, ("model", "JSON")),
         ({"model": {"options": {"x": object}}}, ("model", "JSON")),
         ({"training": {"monitor": "loss"}}, ("training.monitor", "'val_loss'", "'loss'")),
+        ({"training": {"refit": True}}, ("training", "refit needs monitor 'epoch'", "'val_loss'")),
         ({"training": {"epochs": 1.5}}, ("training.epochs", "integer", "1.5")),
         ({"classes": ["angry"]}, ("classes", "at least two")),
         ({"classes": ["angry", "angry"]}, ("classes", "only once")),

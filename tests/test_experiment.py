@@ -146,6 +146,21 @@ def test_a_run_folder_explains_itself(plan):
     assert len(experiment.runs()) == 6
 
 
+def test_a_refit_leaves_no_validation_part(plan, three_speakers):
+    settings = TrainingConfig(epochs=1, batch_size=8, monitor="epoch", refit=True)
+    recipe = dataclasses.replace(RECIPE, name="tiny-refit", training=settings)
+    folder = experiment.run(recipe, seeds=(0,), every=0, table=three_speakers)
+    again = experiment.plan(recipe, table=three_speakers)
+    for number, fold in enumerate(plan.folds):
+        run = again.run_folder(number, 0)
+        assert not (run / "predictions-validation.csv").exists()
+        trained = pd.read_csv(run / "predictions-train.csv")["clip_id"]
+        assert sorted(trained) == sorted((*fold.train, *fold.validation))
+        assert sorted(pd.read_csv(run / "predictions.csv")["clip_id"]) == sorted(fold.test)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["parts"]) == {"train", "test"}
+
+
 def test_a_finished_run_is_not_trained_again(plan, three_speakers, capsys):
     before = {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")}
     folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)

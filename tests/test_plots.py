@@ -396,6 +396,16 @@ def test_a_small_coefficient_is_written_as_a_power_of_ten():
     assert label.strip().startswith("fit: −2.5·10$^{-4}$ e$^2$ ")
 
 
+def test_curves_without_validation():
+    without = history().assign(val_loss=np.nan, val_accuracy=np.nan, val_uar=np.nan)
+    loss, accuracy = plots.training_curves(without, monitor="epoch")
+    for ax in (loss, accuracy):
+        names = [line.get_label() for line in ax.get_lines()]
+        assert not any("validation" in name for name in names)
+        assert "epoch kept: 30 (best epoch)" in names
+    assert 2 < loss.get_ylim()[1] < 2.2
+
+
 @pytest.mark.parametrize("n_epochs", [1, 2])
 def test_a_short_history_has_no_trend(n_epochs):
     axes = plots.training_curves(history(n_epochs))

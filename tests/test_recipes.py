@@ -1,5 +1,6 @@
 """Named recipes: whole, different, told about, and fit to run on other corpora."""
 
+import dataclasses
 import importlib
 import json
 import pkgutil
@@ -116,6 +117,16 @@ def test_recipe_under_a_protocol(name):
     six = recipes.get("ravdess-six")  # its classes are its own where the corpus is
     if about.corpora in ((), ("ravdess",)):
         assert recipes.on_protocol(six, name).classes == six.classes
+
+
+def test_extra_corpora_are_all_the_others_under_any_protocol():
+    base = dataclasses.replace(recipes.get("mfcc-attention"), extra_corpora=("savee", "crema_d"))
+    found = recipes.on_protocol(base, "savee-loso")
+    assert found.corpora == ("savee",)
+    assert set(found.extra_corpora) == {"ravdess", "crema_d"}
+    assert recipes.on_protocol(base, "combined-6").extra_corpora == ()
+    assert recipes.on_protocol(recipes.get("mfcc-attention"), "savee-loso").extra_corpora == ()
+    assert set(recipes.on_corpora(base, ("crema_d",)).extra_corpora) == {"ravdess", "savee"}
 
 
 @pytest.mark.parametrize("chosen", [("savee", "ravdess"), ("ravdess",), ("tess", "savee")])

@@ -11,7 +11,7 @@ from ser.config import paths, to_dict
 from ser.errors import SerError
 
 BEGIN, END = summary.MARKS["results"]
-README = f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+README = f"before\n\n{BEGIN}\nstale\n{END}\n\nafter\n"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_table_is_put_between_the_marks(project):
     text = (project / "README.md").read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert "old" not in text
+    assert "stale" not in text
     uar = json.loads((project / "reports/mfcc-attention/ravdess-luna5/metrics.json").read_text())[
         "uar"
     ]["mean"]
@@ -55,6 +55,33 @@ def test_table_is_put_between_the_marks(project):
         "speakers.png",
         "reliability.png",
     }
+
+
+def test_recipes_are_compared_on_the_same_clips(project):
+    reference = paths().reports / "mfcc-attention" / "ravdess-luna5"
+    frame = pd.read_csv(reference / "predictions.csv")
+    recipe = recipes.get("mfcc-attention-augmented")
+    right = pd.get_dummies(frame["label"])[list(recipe.classes)].astype(float)
+    better = frame.assign(**right)
+    folder = paths().reports / recipe.name / "ravdess-luna5"
+    folder.mkdir(parents=True)
+    better.to_csv(folder / "predictions.csv", index=False)
+    metrics = evaluation.metrics(better, recipe.classes, n_bootstrap=200)
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "n_parameters": 1234}))
+    summary.update()
+    compared = pd.read_csv(paths().reports / "comparisons.csv")
+    assert list(compared["recipe"]) == [recipe.name]
+    assert compared["uar"].item() == 1
+    expected = evaluation.paired_bootstrap(frame, better, recipe.classes)
+    for column, value in (("difference", "difference"), ("p_value", "p_value")):
+        assert compared[column].item() == pytest.approx(expected[value], abs=1e-4)
+    text = (project / "README.md").read_text(encoding="utf-8")
+    low, high = (100 * value for value in expected["interval_95"])
+    assert f"| {100 * expected['difference']:+.1f} ({low:+.1f} to {high:+.1f}) |" in text
+    assert text.count("*published: 62.3 UAR") == 1  # once per protocol
+    six = {**metrics, "classes": list(recipe.classes)[:6]}  # other classes cannot be compared
+    (folder / "metrics.json").write_text(json.dumps({**six, "n_parameters": 1234}))
+    assert summary.compare(summary.collect()).empty
 
 
 def test_a_second_call_changes_nothing(project):
@@ -111,4 +138,5 @@ def test_the_committed_readme_is_true(request):
     shown = text.split(BEGIN)[1].split(END)[0].strip()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SER_ROOT", str(request.config.rootpath))
-        assert shown == summary.table(summary.collect())
+        rows = summary.collect()
+        assert shown == summary.table(rows, summary.compare(rows))

@@ -198,6 +198,38 @@ def test_the_last_epoch_is_kept_where_the_epoch_is_monitored(speech, tmp_path):
         np.testing.assert_array_equal(kept, weight)
 
 
+def test_a_refit_trains_on_both_parts_and_watches_nobody(speech, tmp_path, capsys):
+    settings = recipe(epochs=3, monitor="epoch", refit=True, ema_momentum=0.5)
+    both = parts(speech)[0].joined(parts(speech)[1])
+    assert sorted(both.clips) == list(range(len(speech.table)))
+    truth = speech.table["emotion"].iloc[both.clips]
+    assert [EMOTIONS[label] for label in both.labels] == truth.tolist()
+    whole, first = (
+        training.fit(
+            recipe(**{**dataclasses.asdict(settings.training), "epochs": epochs}),
+            both,
+            None,
+            tmp_path / folder,
+            seed=0,
+            every=1,
+        )
+        for folder, epochs in (("whole", 3), ("halves", 2))
+    )
+    second = training.fit(settings, both, None, tmp_path / "halves", seed=0, every=1)
+    watched = [name for name in HISTORY_COLUMNS if name.startswith("val_")]
+    for (_, history), length in ((whole, 3), (first, 2), (second, 3)):
+        assert len(history) == length
+        assert history[watched].isna().all(axis=None)
+        assert history.drop(columns=watched).notna().all(axis=None)
+    for one, other in zip(whole[0].get_weights(), second[0].get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    mean, _ = training.statistics(both)
+    np.testing.assert_allclose(whole[0].get_layer("standardise").mean.numpy(), mean, rtol=1e-5)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert not any("validation" in line for line in lines)
+
+
 def test_the_moving_average_is_what_is_kept(speech, tmp_path, monkeypatch):
     seen, rate = [], 0.8
 

@@ -114,7 +114,7 @@ class RunState(keras.callbacks.Callback):
             "learning_rate": self.learning_rate,
             "seconds": time.perf_counter() - self.started_s,
         }
-        self.history.append({column: row[column] for column in HISTORY_COLUMNS})
+        self.history.append({column: row.get(column, math.nan) for column in HISTORY_COLUMNS})
         with writing(self.folder / "history.csv") as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
         states = [ops.convert_to_numpy(state).tolist() for state in dropout_states(self.model)]
@@ -175,11 +175,14 @@ class ProgressLine(keras.callbacks.Callback):
     def _print(self) -> None:
         row = self.history[-1]
         best = max(past["val_uar"] for past in self.history)
+        validation = (
+            f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
+            f" (best {100 * best:.1f})"
+        )
         print(
             f"{self.title} · epoch {int(row['epoch']):3d}/{self.epochs}"
             f" · loss {row['loss']:.3f}, UAR {100 * row['uar']:4.1f} %"
-            f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
-            f" (best {100 * best:.1f}) · {row['seconds']:.1f} s",
+            f"{'' if math.isnan(row['val_loss']) else validation} · {row['seconds']:.1f} s",
             flush=True,
         )
 

@@ -354,6 +354,10 @@ class TrainingConfig:
     ema_momentum : float
         Validate and keep a moving average of the weights that holds on to this share of itself at
         each step (Polyak averaging), 0 to 1; 0 for none.
+    refit : bool
+        Train on the validation speakers too, for `epochs` epochs: how a recipe is measured once
+        its settings have been chosen. Only with ``monitor="epoch"``, since nobody is left to
+        choose an epoch on.
     """
 
     epochs: Count = 80
@@ -372,6 +376,13 @@ class TrainingConfig:
     schedule: Literal["plateau", "cosine"] = "plateau"
     warmup_epochs: Annotated[int, Field(ge=0)] = 0
     ema_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    refit: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingConfig:
+        if self.refit and self.monitor != "epoch":
+            raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -521,6 +532,7 @@ _NEUTRAL: dict[str, Any] = {
     "schedule": "plateau",
     "warmup_epochs": 0,
     "ema_momentum": 0.0,
+    "refit": False,
 }
 
 

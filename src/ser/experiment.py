@@ -70,7 +70,8 @@ def train_fold(
     -------
     Path
         The run folder: ``model.keras``, ``history.csv``, ``predictions.csv`` (test clips),
-        ``predictions-train.csv``, ``predictions-validation.csv`` and ``run.json``.
+        ``predictions-train.csv``, ``predictions-validation.csv`` (not after a refit) and
+        ``run.json``.
 
     Raises
     ------
@@ -90,10 +91,12 @@ def train_fold(
     started_s = time.time()
     feature_set, parts = load_parts(plan, fold, n_jobs=n_jobs, progress=every > 0)
     title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
+    if plan.recipe.training.refit:
+        parts["train"] = parts["train"].joined(parts.pop("validation"))
     model, history = training.fit(
         plan.recipe,
         parts["train"],
-        parts["validation"],
+        parts.get("validation"),
         folder,
         seed=seed,
         title=title,

@@ -44,7 +44,8 @@ def report(plan: Plan, seeds: Sequence[int]) -> Path:
             f"{shown(missing[0])}. Run `ser run {plan.recipe.name} --protocol {plan.protocol}`."
         )
     classes = plan.recipe.classes
-    predictions = {name: _gather(folders, name) for name in PARTS}
+    parts = [name for name in PARTS if name != "validation" or not plan.recipe.training.refit]
+    predictions = {name: _gather(folders, name) for name in parts}
     summary = evaluation.metrics(predictions["test"], classes, plan.table)
     summary["parts"] = {name: _part_summary(frame, classes) for name, frame in predictions.items()}
     cards = [read_json(folder / RUN_FILE) for folder in folders]

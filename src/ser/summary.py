@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ser import ladder, recipes
+from ser import evaluation, ladder, protocols, recipes
 from ser.config import paths, shown
 from ser.errors import SerError
 from ser.files import read_json, writing
@@ -16,6 +16,18 @@ MARKS = {
     name: (f"<!-- {name}: begin (made by `ser report`) -->", f"<!-- {name}: end -->")
     for name in ("results", "ladder")
 }
+REFERENCE = "mfcc-attention"
+COMPARED = (
+    "protocol",
+    "recipe",
+    "reference",
+    "uar",
+    "reference_uar",
+    "difference",
+    "low",
+    "high",
+    "p_value",
+)
 
 
 def collect() -> list[dict[str, Any]]:
@@ -35,8 +47,8 @@ def collect() -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["protocol"], row["uar"]["mean"]))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Write results as a Markdown table.
+def compare(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Compare recipes with `REFERENCE`, protocol by protocol, on the same clips.
 
     Parameters
     ----------
@@ -45,26 +57,90 @@ def table(rows: list[dict[str, Any]]) -> str:
 
     Returns
     -------
+    DataFrame
+        ``protocol, recipe, reference, uar, reference_uar, difference, low, high, p_value``: UAR 0
+        to 1, the difference with its 95 % interval, from a paired bootstrap over speakers. No row
+        where a clip is tested several times, or where classes differ.
+    """
+    found = []
+    for row in rows:
+        about = protocols.get(row["protocol"])
+        pair = [_report(name, row["protocol"]) for name in (REFERENCE, row["recipe"])]
+        if row["recipe"] == REFERENCE or about.tested != "once" or not pair[0].exists():
+            continue
+        if read_json(pair[0] / "metrics.json")["classes"] != row["classes"]:
+            continue
+        first, second = (pd.read_csv(folder / "predictions.csv") for folder in pair)
+        result = evaluation.paired_bootstrap(first, second, row["classes"])
+        low, high = result["interval_95"] or (None, None)
+        found.append(
+            {
+                "protocol": row["protocol"],
+                "recipe": row["recipe"],
+                "reference": REFERENCE,
+                "uar": result["second"],
+                "reference_uar": result["first"],
+                "difference": result["difference"],
+                "low": low,
+                "high": high,
+                "p_value": result["p_value"],
+            }
+        )
+    return pd.DataFrame(found, columns=list(COMPARED))
+
+
+def _report(recipe: str, protocol: str) -> Path:
+    return paths().reports / recipe / protocol
+
+
+def table(rows: list[dict[str, Any]], compared: pd.DataFrame) -> str:
+    """Write results as a Markdown table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `collect` gives them.
+    compared : DataFrame
+        As `compare` gives it.
+
+    Returns
+    -------
     str
         One line a report; UAR and accuracy in percent, mean over seeds, with the standard
-        deviation over seeds and the 95 % interval over speakers.
+        deviation over seeds and the 95 % interval over speakers. A line before a protocol's first
+        says what is published for it.
     """
     lines = [
-        "| protocol | recipe | classes | UAR, % | 95 % over speakers | accuracy, % | seeds "
-        "| parameters |",
-        "|---|---|---|---|---|---|---|---|",
+        "| protocol | recipe | classes | UAR, % | 95 % over speakers | accuracy, % "
+        f"| more UAR than `{REFERENCE}` | seeds | parameters |",
+        "|---" * 9 + "|",
     ]
-    for row in rows:
-        uar, accuracy = row["uar"], row["accuracy"]
-        low, high = uar["interval_95"]
-        link = f"[`{row['recipe']}`](reports/{row['recipe']}/{row['protocol']}/metrics.json)"
+    differences = compared.set_index(["protocol", "recipe"])
+    for number, row in enumerate(rows):
+        name, uar = row["protocol"], row["uar"]
+        best = protocols.get(name).published
+        if best and (number == 0 or rows[number - 1]["protocol"] != name):
+            lines.append(f"| `{name}` | *published: {best}* | | | | | | | |")
+        link = f"[`{row['recipe']}`](reports/{row['recipe']}/{name}/metrics.json)"
+        gain = ""
+        if (name, row["recipe"]) in differences.index:
+            gain = _span(differences.loc[(name, row["recipe"])])
+        limits = uar["interval_95"]
+        interval = f"{100 * limits[0]:.1f} to {100 * limits[1]:.1f}" if limits else "–"
         lines.append(
-            f"| `{row['protocol']}` | {link} | {len(row['classes'])} "
-            f"| **{100 * uar['mean']:.1f}** ± {100 * uar['std']:.1f} "
-            f"| {100 * low:.1f} to {100 * high:.1f} | {100 * accuracy['mean']:.1f} "
+            f"| `{name}` | {link} | {len(row['classes'])} "
+            f"| **{100 * uar['mean']:.1f}** ± {100 * uar['std']:.1f} | {interval} "
+            f"| {100 * row['accuracy']['mean']:.1f} | {gain} "
             f"| {row['n_seeds']} | {row['n_parameters'] / 1e3:,.0f} k |"
         )
     return "\n".join(lines)
+
+
+def _span(row: Any) -> str:
+    limits = (
+        "" if pd.isna(row["low"]) else f" ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
+    )
+    return f"{100 * row['difference']:+.1f}{limits}"
 
 
 def ladder_table(rows: pd.DataFrame) -> str:
@@ -117,8 +193,13 @@ def update() -> list[Path]:
         raise SerError(f"no report under {shown(paths().reports)}. Make one with `ser run`.")
     readme = paths().root / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    text = _filled(text, "results", table(rows))
+    compared = compare(rows)
+    text = _filled(text, "results", table(rows, compared))
     written = [readme]
+    if len(compared):
+        written.append(paths().reports / "comparisons.csv")
+        with writing(written[-1]) as temporary:
+            compared.to_csv(temporary, index=False, float_format="%.4f")
     ladders = paths().reports / "ladder"
     if list(ladders.glob("*/metrics.json")):
         measured = ladder.write_table(ladders)

@@ -77,6 +77,15 @@ class Part:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def joined(self, other: Part) -> Part:
+        """Put the clips of another part behind one's own; both are of one feature set."""
+        return Part(
+            self.features,
+            np.concatenate([self.clips, other.clips]),
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.is_extra, other.is_extra]),
+        )
+
 
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
@@ -209,7 +218,7 @@ def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
 def fit(
     recipe: Recipe,
     train: Part,
-    validation: Part,
+    validation: Part | None,
     folder: Path,
     *,
     seed: int,
@@ -226,7 +235,8 @@ def fit(
         Model and training settings.
     train, validation : Part
         Clips of different speakers. Statistics and class weights come from `train`; the best
-        epoch, early stopping and the learning rate look at `validation` only.
+        epoch, early stopping and the learning rate look at `validation` only. None for a refit,
+        which leaves the ``val_`` columns of the history empty.
     folder : Path
         The run folder: ``history.csv``, ``last.keras`` and ``model.keras`` go there.
     seed : int
@@ -297,9 +307,9 @@ def fit(
     return models.load(folder / MODEL_FILE), pd.DataFrame(history)
 
 
-def _check_parts(recipe: Recipe, train: Part, validation: Part) -> None:
+def _check_parts(recipe: Recipe, train: Part, validation: Part | None) -> None:
     for name, part in (("training", train), ("validation", validation)):
-        if not len(part):
+        if part is not None and not len(part):
             raise SerError(f"recipe {recipe.name}: the {name} part of this fold holds no clip.")
     missing = sorted(set(range(len(recipe.classes))) - set(train.labels.tolist()))
     if missing:
@@ -378,7 +388,9 @@ def _replay(
     return bool(model.stop_training)
 
 
-def _whole(part: Part, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _whole(part: Part | None, n_classes: int) -> tuple[np.ndarray, np.ndarray] | None:
+    if part is None:
+        return None
     targets = np.eye(n_classes, dtype=np.float32)[part.labels]
     return part.features.take(part.clips), targets
 

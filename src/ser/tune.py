@@ -82,6 +82,7 @@ def tune(
     optuna = _optuna()
     space = SPACE if space is None else dict(space)
     distributions = {name: _distribution(name, part) for name, part in space.items()}
+    recipe = changed(recipe, {"training.refit": False})
     base = plan(recipe, protocol, table)
     if not set(folds) <= set(range(len(base.folds))) or not folds:
         raise SerError(f"protocol {base.protocol} has folds 0 to {len(base.folds) - 1}.")

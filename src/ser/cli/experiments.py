@@ -152,4 +152,5 @@ def protocols() -> None:
     from ser.protocols import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
-        typer.echo(f"{name:26s} {protocol.description}")
+        best = f" [published: {protocol.published}]" if protocol.published else ""
+        typer.echo(f"{name:26s} {protocol.description}{best}")

@@ -37,7 +37,8 @@ def training_curves(
     ----------
     history : DataFrame
         One row per epoch, as `ser.training.fit` returns it: ``epoch`` (from 1), ``loss``,
-        ``accuracy``, ``val_loss``, ``val_accuracy`` and ``val_uar``.
+        ``accuracy``, ``val_loss``, ``val_accuracy`` and ``val_uar``; a column without a number is
+        not drawn.
     axes : ndarray of two Axes, optional
         Where to draw; a new figure where not given.
     monitor : str
@@ -58,7 +59,7 @@ def training_curves(
     best = np.nanargmin(watched) if monitor == "val_loss" else np.nanargmax(watched)
     epoch = history["epoch"].tolist()[best]
     for ax, (trended, label, columns) in zip(axes, _PANELS, strict=True):
-        for column in columns:
+        for column in (name for name in columns if history[name].notna().any()):
             name, colour = _LINES[column]
             marker = "o" if len(history) < 10 else None
             ax.plot(history["epoch"], history[column], color=colour, label=name, marker=marker)

@@ -143,21 +143,21 @@ PROTOCOLS: dict[str, Protocol] = {
         _published("ravdess-luna5"),
         ("ravdess",),
         EMOTIONS,
-        published="62.3 UAR: ResLSTM, arXiv 2606.03359, tuned on test folds",
+        published="62.3 UAR (ResLSTM, arXiv 2606.03359; tuned on test folds)",
     ),
     "ravdess-emobox6": Protocol(
         "RAVDESS: 6 subject-wise folds of EmoBox (2024)",
         _published("ravdess-emobox6"),
         ("ravdess",),
         EMOTIONS,
-        published="only with pretraining: 75.3 UAR, Whisper large v3, EmoBox",
+        published="75.3 UAR, with pretraining only (Whisper large v3, EmoBox)",
     ),
     "cremad-emosuperb5": Protocol(
         "CREMA-D: 5 speaker-disjoint folds of EMO-SUPERB (2024)",
         _published("cremad-emosuperb5"),
         ("crema_d",),
         _SIX,
-        published="56.7 UAR: CNN + LSTM + attention, one split",
+        published="56.7 UAR (CNN + LSTM + attention, one split)",
     ),
     "savee-loso": Protocol(
         "SAVEE: each of the 4 speakers in turn", leave_one_speaker_out, ("savee",), _SEVEN
@@ -180,7 +180,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _published("combined-6"),
         ("crema_d", "ravdess", "savee"),
         _SIX,
-        published="50.5 accuracy: a public project",
+        published="50.5 accuracy (a public project)",
     ),
     "cross-corpus": Protocol(
         "train on all of one corpus, test on all of each other: five times, six classes",

@@ -102,7 +102,8 @@ def on_protocol(recipe: Recipe, name: str) -> Recipe:
     -------
     Recipe
         With the corpora and classes of the protocol, unless it is about any corpora, or about
-        those of the recipe already.
+        those of the recipe already. Where extra corpora are trained on, the recipe's other
+        corpora join them.
 
     Raises
     ------
@@ -121,10 +122,15 @@ def on_protocol(recipe: Recipe, name: str) -> Recipe:
         recipe,
         corpora=about.corpora,
         classes=about.classes,
-        extra_corpora=tuple(n for n in recipe.extra_corpora if n not in about.corpora),
+        extra_corpora=_others(recipe, about.corpora),
         merge={},
         protocol=name,
     )
+
+
+def _others(recipe: Recipe, corpora: tuple[str, ...]) -> tuple[str, ...]:
+    known = (*recipe.corpora, *recipe.extra_corpora) if recipe.extra_corpora else ()
+    return tuple(name for name in known if name not in corpora)
 
 
 def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
@@ -161,7 +167,7 @@ def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
         recipe,
         name="-".join((recipe.name, *corpora)),
         corpora=corpora,
-        extra_corpora=tuple(n for n in recipe.extra_corpora if n not in corpora),
+        extra_corpora=_others(recipe, corpora),
         classes=classes,
         merge=merge,
         protocol=next(
