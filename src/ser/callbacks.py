@@ -207,6 +207,12 @@ class Averaged(keras.callbacks.SwapEMAWeights):
         super().__init__(swap_on_epoch=True)
         self._ema_weights_in_model = resumed
 
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Swap in the last epoch too, where Keras drops what a longer training needs."""
+        if not self._ema_weights_in_model:
+            self._swap_variables()
+            self._ema_weights_in_model = True
+
 
 def watched_name(config: TrainingConfig) -> str:
     """Give the name that Keras knows the monitored quantity by."""

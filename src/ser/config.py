@@ -297,10 +297,14 @@ class ModelConfig:
         A name from `ser.models.ARCHITECTURES`.
     options : dict
         Keyword arguments of that architecture's ``build`` function.
+    members : int
+        How many networks of this kind the model averages; each begins with other weights. What
+        several cost more, they cost in training and in use.
     """
 
     architecture: str = "cnn_lstm_attention"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    members: Annotated[int, Field(ge=1, le=32)] = 1
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
@@ -533,6 +537,7 @@ _NEUTRAL: dict[str, Any] = {
     "warmup_epochs": 0,
     "ema_momentum": 0.0,
     "refit": False,
+    "members": 1,
 }
 
 

@@ -31,6 +31,7 @@ from ser.callbacks import (
 from ser.config import Recipe, TrainingConfig, shown
 from ser.errors import SerError
 from ser.files import cannot_write
+from ser.models.committee import MemberwiseCrossEntropy, members_of
 from ser.models.layers import Standardise
 
 PREDICTION_BATCH = 128
@@ -339,9 +340,11 @@ def _start_or_resume(
     model = models.build(
         recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
     )
-    for layer in model.layers:
-        if isinstance(layer, Standardise):
-            layer.set_statistics(*statistics(train))
+    measured = statistics(train)
+    for member in members_of(model):
+        for layer in member.layers:
+            if isinstance(layer, Standardise):
+                layer.set_statistics(*measured)
     _compile(model, recipe.training, len(recipe.classes))
     return model, []
 
@@ -354,9 +357,11 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
         optimizer = keras.optimizers.Adam(**options)
+    alone = members_of(model) == [model]
+    loss = keras.losses.CategoricalCrossentropy if alone else MemberwiseCrossEntropy
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        loss=loss(label_smoothing=config.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
             UnweightedAverageRecall(n_classes),

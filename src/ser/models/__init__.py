@@ -62,13 +62,17 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
         if name not in allowed:
             raise unknown(f"{config.architecture} has no option {name!r}", allowed, name)
     try:
-        return function(n_frames, n_features, n_classes, **config.options)
+        sizes = (n_frames, n_features, n_classes)
+        members = [function(*sizes, **config.options) for _ in range(config.members)]
     except (TypeError, ValueError) as error:
         reason = str(error).split("\n", 1)[0].rstrip(".")
         raise SerError(
             f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
             f"features with {config.options}: {reason}."
         ) from error
+    from ser.models.committee import committee
+
+    return members[0] if len(members) == 1 else committee(members)
 
 
 def load(path: Path | str) -> keras.Model:
@@ -91,7 +95,7 @@ def load(path: Path | str) -> keras.Model:
     """
     import keras
 
-    from ser.models import layers  # noqa: F401  registers the layers a saved model names
+    from ser.models import committee, layers  # noqa: F401  registers what a saved model names
 
     path = Path(path)
     if not path.is_file():
@@ -170,7 +174,7 @@ def attention_weights(model: keras.Model) -> keras.Model:
     -------
     keras.Model
         ``(n_clips, n_frames, n_features)`` to weights ``(n_clips, n_steps)`` that sum to one; a
-        step spans ``n_frames / n_steps`` frames.
+        step spans ``n_frames / n_steps`` frames. Of a committee, the mean of its members' weights.
 
     Raises
     ------
@@ -179,6 +183,15 @@ def attention_weights(model: keras.Model) -> keras.Model:
     """
     import keras
 
-    if "attention" not in [layer.name for layer in model.layers]:
-        raise SerError(f"{model.name} has no attention layer to look into.")
-    return keras.Model(model.input, model.get_layer("attention").output[1])
+    from ser.models.committee import members_of
+
+    networks = []
+    for member in members_of(model):
+        if "attention" not in [layer.name for layer in member.layers]:
+            raise SerError(f"{model.name} has no attention layer to look into.")
+        networks.append(keras.Model(member.input, member.get_layer("attention").output[1]))
+    if len(networks) == 1:
+        return networks[0]
+    return keras.Model(
+        model.input, keras.layers.Average()([network(model.input) for network in networks])
+    )

@@ -1,0 +1,84 @@
+"""Without pretraining, as good as we could make it: a committee of residual BiLSTM, and a variant.
+
+Not from any one source. Eight waveform variants of each clip (pitch, tempo, tape speed, noise,
+gain), spectral features at 32 ms, convolutions along time, a bidirectional LSTM, attentive
+statistics; label smoothing, mixup, half a cosine, averaged weights. Everything was chosen on
+validation speakers (``reports/search.md`` says what else was tried); the numbers come from models
+that were then trained on training and validation speakers together, for a fixed number of epochs.
+
+`best-scratch` hears its own corpus only. `best-scratch-all` also trains on all other corpora, whose
+speakers are in no test. `cnn-transformer` has a Transformer encoder in place of the LSTM.
+"""
+
+import dataclasses
+
+from ser.config import (
+    AudioConfig,
+    AugmentationConfig,
+    FeatureConfig,
+    ModelConfig,
+    Recipe,
+    TrainingConfig,
+)
+from ser.corpora.base import EMOTIONS
+from ser.recipes.claims import Claim
+
+_OPTIONS = {"filters": 64, "kernel_size": 3, "pool_size": 4, "input_dropout": 0.15}
+_BEST = Recipe(
+    name="best-scratch",
+    description="spectra, residual convolutions, BiLSTM, attentive statistics; eight variants",
+    corpora=("ravdess",),
+    classes=EMOTIONS,
+    protocol="ravdess-luna5",
+    audio=AudioConfig(sample_rate_hz=16_000, trim_db=40),
+    features=FeatureConfig(
+        kinds=("mfcc", "log_mel", "chroma", "zero_crossing_rate", "rms"),
+        n_mfcc=40,
+        n_mels=64,
+        n_fft=1024,
+        hop_length=512,
+        n_frames=128,
+        fmax_hz=8000.0,
+    ),
+    augmentation=AugmentationConfig(
+        n_variants=8,
+        speed_p=0.6,
+        speed_rate=(0.87, 1.15),
+        pitch_p=0.5,
+        pitch_semitones=(-2.5, 2.5),
+        stretch_p=0.4,
+        stretch_rate=(0.87, 1.15),
+        noise_p=0.5,
+        gain_p=0.5,
+    ),
+    model=ModelConfig(architecture="residual_lstm", options=_OPTIONS, members=3),
+    training=TrainingConfig(
+        epochs=30,
+        batch_size=64,
+        learning_rate=3e-3,
+        schedule="cosine",
+        warmup_epochs=3,
+        ema_momentum=0.99,
+        label_smoothing=0.1,
+        mixup_alpha=0.2,
+        monitor="epoch",
+        refit=True,
+    ),
+)
+
+RECIPES = (
+    _BEST,
+    dataclasses.replace(
+        _BEST,
+        name="best-scratch-all",
+        description="best-scratch, trained on all other corpora too",
+        extra_corpora=("crema_d", "tess", "savee", "emodb"),
+    ),
+    dataclasses.replace(
+        _BEST,
+        name="cnn-transformer",
+        description="best-scratch with a Transformer encoder in place of the LSTM",
+        model=ModelConfig(architecture="cnn_transformer", options=_OPTIONS, members=3),
+    ),
+)
+CLAIMS: dict[str, Claim] = {}
