@@ -303,6 +303,27 @@ def test_an_epoch_draws_its_share_from_extra_corpora(tmp_path, share, n_extra):
     np.testing.assert_array_equal(training.statistics(part), own)
 
 
+@pytest.mark.parametrize(("min_steps", "passes"), [(1, 1), (3, 1), (4, 2), (7, 3)])
+def test_an_epoch_of_a_small_corpus_goes_through_it_several_times(tmp_path, min_steps, passes):
+    settings = recipe(min_steps=min_steps).training
+    batches = batches_of(tmp_path, n_variants=4, training=settings)
+    epoch = epoch_of(batches, 0)
+    assert len(epoch) == -(-40 * passes // 16) >= min_steps
+    seen = np.concatenate([features[:, 0, 0] for features, _, _ in epoch])
+    clips, counts = np.unique(seen.astype(int), return_counts=True)
+    assert sorted(clips) == list(range(5, 45))
+    assert set(counts) == {passes}
+    assert sorted(seen[:40].astype(int)) == list(range(5, 45))  # one pass after the other
+    targets = np.concatenate([target for _, target, _ in epoch])
+    np.testing.assert_array_equal(targets.argmax(axis=1), seen.astype(int) % 3)
+    if passes > 1:
+        assert len(np.unique(seen)) > 40  # other variants
+    else:
+        plain = batches_of(tmp_path / "plain", n_variants=4)
+        for (one, *_), (other, *_) in zip(epoch, epoch_of(plain, 0), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_epochs_follow_from_the_seed_alone(tmp_path):
     masks = MaskingConfig(n_time_masks=1, n_feature_masks=1)
     mixed = dataclasses.replace(RECIPE.training, mixup_alpha=0.4)

@@ -325,6 +325,9 @@ class TrainingConfig:
         Upper limit; early stopping usually ends before.
     batch_size : int
         Clips per step.
+    min_steps : int
+        Least steps of an epoch; clips of a small corpus come several times in it, in other
+        variants.
     learning_rate : float
         Initial rate of Adam.
     clip_norm : float or None
@@ -366,6 +369,7 @@ class TrainingConfig:
 
     epochs: Count = 80
     batch_size: Count = 32
+    min_steps: Count = 1
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
     weight_decay: NonNegative = 0.0
@@ -537,6 +541,7 @@ _NEUTRAL: dict[str, Any] = {
     "warmup_epochs": 0,
     "ema_momentum": 0.0,
     "refit": False,
+    "min_steps": 1,
     "members": 1,
 }
 

@@ -91,7 +91,8 @@ class Part:
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
 
-    Of clips from extra corpora, an epoch draws as many as ``training.extra_share`` says.
+    Of clips from extra corpora, an epoch draws as many as ``training.extra_share`` says. Where all
+    that is less than ``training.min_steps`` batches, an epoch goes through it several times.
 
     Every random choice follows from the seed and the epoch, so an epoch is the same whether or
     not training was interrupted before it.
@@ -113,6 +114,8 @@ class Batches(keras.utils.PyDataset):
         self.own, self.extra = np.flatnonzero(~part.is_extra), np.flatnonzero(part.is_extra)
         share = recipe.training.extra_share
         self.n_extra = min(len(self.extra), round(len(self.own) * share / (1 - share)))
+        steps = -(-(len(self.own) + self.n_extra) // recipe.training.batch_size)
+        self.passes = -(-recipe.training.min_steps // steps)
         times = np.where(part.is_extra, self.n_extra / max(1, len(self.extra)), 1.0)
         self.class_weights = class_weights(part.labels, self.n_classes, recipe.training, times)
         self.start_epoch(0)
@@ -127,21 +130,26 @@ class Batches(keras.utils.PyDataset):
         """
         self.epoch = epoch
         rng = np.random.default_rng([self.seed, epoch])
+        passes = [self._one_pass(rng) for _ in range(self.passes)]
+        self.order, self.variants = (np.concatenate(arrays) for arrays in zip(*passes, strict=True))
+
+    def _one_pass(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.own
         if self.n_extra:
             drawn = rng.choice(self.extra, self.n_extra, replace=False)
-            self.order = rng.permutation(np.concatenate([self.own, drawn]))
-        else:
-            self.order = rng.permutation(self.own)
-        self.variants = rng.integers(self.part.features.shape[1], size=len(self.part))
+            chosen = np.concatenate([self.own, drawn])
+        order = rng.permutation(chosen)
+        return order, rng.integers(self.part.features.shape[1], size=len(self.part))[order]
 
     def __len__(self) -> int:
-        return -(-(len(self.own) + self.n_extra) // self.recipe.training.batch_size)
+        return -(-len(self.order) // self.recipe.training.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         training = self.recipe.training
         rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
-        chosen = self.order[index * training.batch_size : (index + 1) * training.batch_size]
-        batch = self.part.features.take(self.part.clips[chosen], self.variants[chosen])
+        within = slice(index * training.batch_size, (index + 1) * training.batch_size)
+        chosen = self.order[within]
+        batch = self.part.features.take(self.part.clips[chosen], self.variants[within])
         labels = self.part.labels[chosen]
         targets = np.eye(self.n_classes, dtype=np.float32)[labels]
         batch = augment.mask(batch, self.recipe.masking, rng=rng)
