@@ -233,11 +233,11 @@ def test_a_refit_trains_on_both_parts_and_watches_nobody(speech, tmp_path, capsy
 def test_the_moving_average_is_what_is_kept(speech, tmp_path, monkeypatch):
     seen, rate = [], 0.8
 
-    class Noting(training._NextEpoch):
+    class Noting(training.NextEpoch):
         def on_train_batch_end(self, batch, logs=None):
             seen.append(self.model.get_layer("probabilities").get_weights()[0])
 
-    monkeypatch.setattr(training, "_NextEpoch", Noting)
+    monkeypatch.setattr(training, "NextEpoch", Noting)
     settings = recipe(epochs=2, monitor="epoch", ema_momentum=rate)
     model, history = fit(speech, tmp_path, settings)
     average = seen[0]

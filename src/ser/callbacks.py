@@ -190,6 +190,29 @@ class ProgressLine(keras.callbacks.Callback):
 WATCHED = {"epoch": "epochs_done"}  # Keras does not let a quantity be called epoch
 
 
+class NextEpoch(keras.callbacks.Callback):
+    """Draw each epoch's batches before it, and count it after it.
+
+    Parameters
+    ----------
+    batches : ser.training.Batches
+        What is trained on.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Draw."""
+        self.batches.start_epoch(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Count, unless training has diverged."""
+        if logs and math.isfinite(logs["loss"]):
+            logs[WATCHED["epoch"]] = epoch + 1
+
+
 def _cosine_rate(config: TrainingConfig, epoch: int, rate: float) -> float:
     if epoch < config.warmup_epochs:
         return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)

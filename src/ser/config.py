@@ -21,14 +21,7 @@ from ser.errors import SerError, unknown
 from ser.files import read_json
 
 STATISTICS = ("mean", "std", "min", "max")
-FEATURE_KINDS = (
-    "mfcc",
-    "log_mel",
-    "chroma",
-    "spectral_contrast",
-    "zero_crossing_rate",
-    "rms",
-)
+FEATURE_KINDS = ("mfcc", "log_mel", "chroma", "spectral_contrast", "zero_crossing_rate", "rms")
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]

@@ -18,6 +18,7 @@ from ser import augment, models
 from ser.callbacks import (
     WATCHED,
     Averaged,
+    NextEpoch,
     ProgressLine,
     Restore,
     RunState,
@@ -157,19 +158,6 @@ class Batches(keras.utils.PyDataset):
         return batch, targets, self.class_weights[labels]
 
 
-class _NextEpoch(keras.callbacks.Callback):
-    def __init__(self, batches: Batches) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.batches.start_epoch(epoch)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if logs and np.isfinite(logs["loss"]):
-            logs[WATCHED["epoch"]] = epoch + 1
-
-
 def class_weights(
     labels: np.ndarray, n_classes: int, config: TrainingConfig, times: np.ndarray | None = None
 ) -> np.ndarray:
@@ -285,7 +273,7 @@ def fit(
         save_best_only=True,
         initial_value_threshold=_best_value(config, history),
     )
-    all_callbacks = [_NextEpoch(batches)]
+    all_callbacks = [NextEpoch(batches)]
     if config.ema_momentum:
         all_callbacks.append(Averaged(resumed=done > 0))
     all_callbacks += [checkpoint, mover, stopping]
