@@ -208,7 +208,7 @@ def update() -> list[Path]:
     with writing(readme) as temporary:
         temporary.write_text(text, encoding="utf-8")
     for row in rows:
-        written += figures(paths().reports / row["recipe"] / row["protocol"])
+        written += figures(_report(row["recipe"], row["protocol"]))
     return [Path(shown(path)) for path in written]
 
 
