@@ -88,7 +88,7 @@ def ladder(
     jobs: Jobs = 2,
     corpora: Corpora = None,
     fast: Annotated[
-        bool, typer.Option(help="Coarse: about 1,000 clips, 10 epochs, a seed.")
+        bool, typer.Option(help="Coarse: about 800 clips, 8 epochs, a seed.")
     ] = False,
     votes: Annotated[
         Optional[Path],  # noqa: UP045

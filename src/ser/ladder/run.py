@@ -29,7 +29,7 @@ SYSTEMS = (
     "mfcc-attention-2-augmented",
     "mfcc-attention-4-attention",
 )
-FAST = {"clips": 1_000, "epochs": 10, "patience": 4}
+FAST = {"clips": 800, "epochs": 8, "patience": 4}
 
 
 class Rows:
@@ -99,7 +99,7 @@ def run(
     n_jobs : int
         Units trained at the same time, in processes that share the cores.
     fast : bool
-        A coarse ladder: about 1,000 clips and 10 epochs. Its report goes to ``reports/local``.
+        A coarse ladder: about 800 clips and 8 epochs. Its report goes to ``reports/local``.
     table : DataFrame, optional
         The metadata table; read from ``data/interim`` where left out.
 
