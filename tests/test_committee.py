@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import one_line
 from test_training import RECIPE, parts, speech  # noqa: F401  the fixture
 
-from ser import models, training
+from ser import batches, models, training
 from ser.config import ModelConfig, Recipe, from_dict, to_dict
 from ser.models.committee import MemberwiseCrossEntropy, members_of
 
@@ -104,7 +104,7 @@ def test_a_committee_is_trained_and_goes_on_where_it_was(speech, tmp_path):  # n
     resumed, _ = training.fit(settings, train, validation, tmp_path / "halves", seed=0, every=0)
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
-    mean, _ = training.statistics(train)
+    mean, _ = batches.statistics(train)
     for member in members_of(whole):
         kept = member.get_layer("standardise").mean.numpy()
         np.testing.assert_allclose(kept, mean, rtol=1e-5)

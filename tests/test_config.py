@@ -23,11 +23,10 @@ from ser.config import (
     TrainingConfig,
     from_dict,
     load_recipe,
-    paths,
-    shown,
     stable_hash,
     to_dict,
 )
+from ser.paths import paths, shown
 
 BASE = {"name": "mine", "corpora": ["demo"], "classes": ["angry", "sad"]}
 
@@ -76,6 +75,7 @@ OTHERS = {
         "epochs": 2,
         "batch_size": 16,
         "min_steps": 9,
+        "max_steps": 90,
         "learning_rate": 1e-4,
         "clip_norm": None,
         "weight_decay": 0.01,
@@ -326,6 +326,10 @@ def test_misspelled_field_of_a_recipe():
         ({"model": {"options": {"x": float("nan")}}}, ("model", "JSON")),
         ({"model": {"options": {"x": object}}}, ("model", "JSON")),
         ({"training": {"monitor": "loss"}}, ("training.monitor", "'val_loss'", "'loss'")),
+        (
+            {"training": {"min_steps": 9, "max_steps": 8}},
+            ("training", "max_steps 8 is less than min_steps 9"),
+        ),
         ({"training": {"refit": True}}, ("training", "refit needs monitor 'epoch'", "'val_loss'")),
         ({"training": {"epochs": 1.5}}, ("training.epochs", "integer", "1.5")),
         ({"classes": ["angry"]}, ("classes", "at least two")),

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from ser import evaluation, ladder, recipes, summary
-from ser.config import paths, to_dict
+from ser.config import to_dict
 from ser.errors import SerError
+from ser.paths import paths
 
 BEGIN, END = summary.MARKS["results"]
 README = f"before\n\n{BEGIN}\nstale\n{END}\n\nafter\n"

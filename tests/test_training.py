@@ -17,12 +17,13 @@ from conftest import EMOTIONS, one_line
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
+from ser import batches as reading
 from ser import store, training
 from ser.bank import Bank
+from ser.batches import Batches, Part
 from ser.callbacks import HISTORY_COLUMNS, UnweightedAverageRecall, WholeCheckpoint
 from ser.config import FeatureConfig, MaskingConfig, ModelConfig, Recipe, TrainingConfig
 from ser.store import FeatureSet, FrontEnd
-from ser.training import Batches, Part
 
 pytestmark = pytest.mark.xdist_group("training")  # trained once, then looked at
 
@@ -111,7 +112,7 @@ def test_statistics_are_numpys_over_unpadded_frames(tmp_path):
     values = random_values(n_clips=150, n_variants=2)
     features = made_of(tmp_path, values, 2)
     clips = np.arange(5, 140)
-    mean, deviation = training.statistics(Part(features, clips, np.zeros(len(clips), int)))
+    mean, deviation = reading.statistics(Part(features, clips, np.zeros(len(clips), int)))
     frames = values[clips, 0].astype(np.float64)
     frames = frames[np.any(frames != 0, axis=2)]
     np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-6)
@@ -141,10 +142,10 @@ def test_the_model_holds_statistics_of_training_clips_only(trained, speech, tmp_
 def test_class_weights_are_scikit_learns():
     labels = np.random.default_rng(0).choice(5, 200, p=[0.5, 0.2, 0.15, 0.1, 0.05])
     expected = compute_class_weight("balanced", classes=np.arange(5), y=labels)
-    found = training.class_weights(labels, 5, TrainingConfig())
+    found = reading.class_weights(labels, 5, TrainingConfig())
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found[labels].sum() == pytest.approx(200, rel=1e-5)
-    ones = training.class_weights(labels, 5, TrainingConfig(class_weights=False))
+    ones = reading.class_weights(labels, 5, TrainingConfig(class_weights=False))
     np.testing.assert_array_equal(ones, np.ones(5))
 
 
@@ -223,7 +224,7 @@ def test_a_refit_trains_on_both_parts_and_watches_nobody(speech, tmp_path, capsy
         assert history.drop(columns=watched).notna().all(axis=None)
     for one, other in zip(whole[0].get_weights(), second[0].get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    mean, _ = training.statistics(both)
+    mean, _ = reading.statistics(both)
     np.testing.assert_allclose(whole[0].get_layer("standardise").mean.numpy(), mean, rtol=1e-5)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
@@ -299,8 +300,8 @@ def test_an_epoch_draws_its_share_from_extra_corpora(tmp_path, share, n_extra):
         labels_of_epoch = labels[batches.order]
         expected = compute_class_weight("balanced", classes=np.arange(3), y=labels_of_epoch)
         np.testing.assert_allclose(batches.class_weights, expected, rtol=1e-6)
-    own = training.statistics(Part(features, part.clips[~extra], labels[~extra]))
-    np.testing.assert_array_equal(training.statistics(part), own)
+    own = reading.statistics(Part(features, part.clips[~extra], labels[~extra]))
+    np.testing.assert_array_equal(reading.statistics(part), own)
 
 
 @pytest.mark.parametrize(("min_steps", "passes"), [(1, 1), (3, 1), (4, 2), (7, 3)])
@@ -322,6 +323,18 @@ def test_an_epoch_of_a_small_corpus_goes_through_it_several_times(tmp_path, min_
         plain = batches_of(tmp_path / "plain", n_variants=4)
         for (one, *_), (other, *_) in zip(epoch, epoch_of(plain, 0), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_an_epoch_of_a_large_corpus_draws_other_clips_each_time(tmp_path):
+    batches = batches_of(tmp_path, training=recipe(max_steps=2).training)
+    epochs = []
+    for epoch in range(20):
+        steps = epoch_of(batches, epoch)
+        assert [len(features) for features, _, _ in steps] == [16, 16]
+        epochs.append(frozenset(np.concatenate([x[:, 0, 0] for x, _, _ in steps]).astype(int)))
+        assert len(epochs[-1]) == 32  # none twice
+    assert frozenset.union(*epochs) == set(range(5, 45))
+    assert len(set(epochs)) > 10
 
 
 def test_epochs_follow_from_the_seed_alone(tmp_path):

@@ -21,8 +21,9 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from ser import corpora, metadata, store
-from ser.config import AugmentationConfig, FeatureConfig, paths
+from ser.config import AugmentationConfig, FeatureConfig
 from ser.files import write_json
+from ser.paths import paths
 
 BARS = {
     "cold_speedup": 1.8,

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ser import backend, experiment, recipes
-from ser.config import paths, shown
 from ser.files import write_json
+from ser.paths import paths, shown
 from ser.tune import changed
 
 RECIPES = ("mfcc-attention", "best-scratch")

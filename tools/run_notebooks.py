@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import papermill
 
-from ser.config import Paths
+from ser.paths import Paths
 
 ROOT = Path(__file__).parents[1]
 

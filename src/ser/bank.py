@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ser.config import shown
 from ser.errors import CacheError
 from ser.files import cannot_write
+from ser.paths import shown
 
 _KEY_DIGITS = 64
 _LINE_BYTES = _KEY_DIGITS + 1 + 8 + 1  # sha256, comma, crc32, newline

@@ -195,7 +195,7 @@ class NextEpoch(keras.callbacks.Callback):
 
     Parameters
     ----------
-    batches : ser.training.Batches
+    batches : ser.batches.Batches
         What is trained on.
     """
 

@@ -1,4 +1,4 @@
-"""Where things lie, and the settings of an experiment as frozen dataclasses.
+"""The settings of an experiment as frozen dataclasses.
 
 A `Recipe` holds everything that decides a result: corpora and classes, audio, features,
 augmentation, model, training. It goes to JSON and back, and has a hash that changes exactly
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -37,101 +36,6 @@ _RANGES = {
     "speed_rate": (0.5, 2.0),
 }
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Paths:
-    """The project's folders.
-
-    Attributes
-    ----------
-    root : Path
-        The folder that holds ``data/``, ``models/`` and ``reports/``.
-    """
-
-    root: Path
-
-    @property
-    def raw(self) -> Path:
-        """Corpora as released, never changed."""
-        return self.root / "data" / "raw"
-
-    @property
-    def interim(self) -> Path:
-        """The metadata table."""
-        return self.root / "data" / "interim"
-
-    @property
-    def processed(self) -> Path:
-        """Cached features."""
-        return self.root / "data" / "processed"
-
-    @property
-    def metadata(self) -> Path:
-        """The metadata table's file."""
-        return self.interim / "metadata.parquet"
-
-    @property
-    def models(self) -> Path:
-        """Released models."""
-        return self.root / "models"
-
-    @property
-    def runs(self) -> Path:
-        """Training runs."""
-        return self.root / "models" / "runs"
-
-    def finished_runs(self) -> list[Path]:
-        """List the folders of finished trainings, the newest first; those of ladders do not count.
-
-        Returns
-        -------
-        list of Path
-            Run folders.
-        """
-        files = self.runs.glob("*/*/fold-*/run.json")
-        return [f.parent for f in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True)]
-
-    @property
-    def reports(self) -> Path:
-        """Results: one folder per recipe and protocol."""
-        return self.root / "reports"
-
-
-def paths() -> Paths:
-    """Find the project's folder.
-
-    ``SER_ROOT`` wins; then the repository this package is installed from (``pip install -e .``);
-    then the current folder.
-
-    Returns
-    -------
-    Paths
-        The project's folders.
-    """
-    if os.environ.get("SER_ROOT"):
-        return Paths(Path(os.environ["SER_ROOT"]).expanduser().absolute())
-    repository = Path(__file__).resolve().parents[2]
-    return Paths(repository if (repository / "pyproject.toml").exists() else Path.cwd())
-
-
-def shown(path: Path) -> str:
-    """Write a path the way it should be read: relative to the project where it lies inside.
-
-    Parameters
-    ----------
-    path : Path
-        Any path.
-
-    Returns
-    -------
-    str
-        The path relative to `paths().root`, or unchanged when it lies elsewhere.
-    """
-    try:
-        return Path(path).absolute().relative_to(paths().root).as_posix()
-    except ValueError:
-        return str(path)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -321,6 +225,8 @@ class TrainingConfig:
     min_steps : int
         Least steps of an epoch; clips of a small corpus come several times in it, in other
         variants.
+    max_steps : int or None
+        Most steps of an epoch; of a large corpus, each epoch then draws other clips.
     learning_rate : float
         Initial rate of Adam.
     clip_norm : float or None
@@ -363,6 +269,7 @@ class TrainingConfig:
     epochs: Count = 80
     batch_size: Count = 32
     min_steps: Count = 1
+    max_steps: Count | None = None
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
     weight_decay: NonNegative = 0.0
@@ -383,6 +290,8 @@ class TrainingConfig:
     def _check(self) -> TrainingConfig:
         if self.refit and self.monitor != "epoch":
             raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
+        if self.max_steps is not None and self.max_steps < self.min_steps:
+            raise ValueError(f"max_steps {self.max_steps} is less than min_steps {self.min_steps}")
         return self
 
 
@@ -535,6 +444,7 @@ _NEUTRAL: dict[str, Any] = {
     "ema_momentum": 0.0,
     "refit": False,
     "min_steps": 1,
+    "max_steps": None,
     "members": 1,
 }
 

@@ -18,14 +18,15 @@ import pandas as pd
 from joblib import delayed
 
 from ser import backend, protocols, store
-from ser.config import Recipe, paths, shown, to_dict
+from ser.config import Recipe, to_dict
 from ser.errors import SerError
 from ser.files import write_json, writing
+from ser.paths import paths, shown
 from ser.plan import PARTS, RUN_FILE, Plan, plan
 from ser.report import metrics_of, recipe_of, report
 
 if TYPE_CHECKING:
-    from ser import training
+    from ser import batches
 
 __all__ = [
     "Plan",
@@ -124,7 +125,7 @@ def load_parts(
     *,
     n_jobs: int = -1,
     progress: bool = True,
-) -> tuple[store.FeatureSet, dict[str, training.Part]]:
+) -> tuple[store.FeatureSet, dict[str, batches.Part]]:
     """Open the features of a fold.
 
     Parameters
@@ -150,7 +151,7 @@ def load_parts(
     SerError
         When no clip can be read, the disk is full, or the cache is damaged.
     """
-    from ser import training
+    from ser import batches
 
     feature_set = store.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
     feature_set.verify()  # seconds at most; a damaged cache must not become a result
@@ -160,7 +161,7 @@ def load_parts(
     for name in names:
         clips = feature_set.positions(getattr(plan.folds[fold], name))
         extra = feature_set.table["corpus"].isin(plan.recipe.extra_corpora).to_numpy()[clips]
-        parts[name] = training.Part(feature_set, clips, labels[clips], extra)
+        parts[name] = batches.Part(feature_set, clips, labels[clips], extra)
     return feature_set, parts
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ser import backend
 from ser.audio import decode, to_mono, to_waveform, warnings_about
-from ser.config import AudioConfig, FeatureConfig, from_dict, paths, shown
+from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.errors import AudioError, SerError
+from ser.paths import paths, shown
 
 if TYPE_CHECKING:
     import keras

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from ser import corpora
-from ser.config import Recipe, paths, shown
+from ser.config import Recipe
 from ser.corpora.base import EMOTIONS, ClipName
 from ser.corpora.facts import AudioFacts, Problem, measure_all
 from ser.errors import SerError
 from ser.files import writing
+from ser.paths import paths, shown
 
 _INTEGERS = {"age": "Int64", "sample_rate_hz": "int64", "n_channels": "int64"}
 _FLOATS = {"duration_s": "float64", "peak_dbfs": "float64"}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from ser import features, metadata, protocols, store
-from ser.config import Recipe, paths, stable_hash
+from ser.config import Recipe, stable_hash
+from ser.paths import paths
 
 RUN_FILE = "run.json"
 PARTS = ("train", "validation", "test")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ser import evaluation, metadata
-from ser.config import Recipe, from_dict, paths, shown, to_dict
+from ser.config import Recipe, from_dict, to_dict
 from ser.errors import SerError
 from ser.files import read_json, write_json, writing
+from ser.paths import paths, shown
 from ser.plan import PARTS, RUN_FILE, Plan
 
 

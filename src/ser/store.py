@@ -22,18 +22,11 @@ from tqdm.auto import tqdm
 from ser import augment, features
 from ser.audio import decode, to_waveform
 from ser.bank import Bank
-from ser.config import (
-    AudioConfig,
-    AugmentationConfig,
-    FeatureConfig,
-    paths,
-    shown,
-    stable_hash,
-    to_dict,
-)
+from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.errors import CacheError, SerError
 from ser.files import cannot_write, write_json
 from ser.metadata import clip_path
+from ser.paths import paths, shown
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from ser import evaluation, ladder, protocols, recipes
-from ser.config import paths, shown
 from ser.errors import SerError
 from ser.files import read_json, writing
+from ser.paths import paths, shown
 
 MARKS = {
     name: (f"<!-- {name}: begin (made by `ser report`) -->", f"<!-- {name}: end -->")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from ser.config import shown
+from ser.paths import shown
 
 
 def show_report(folder: Path, *, as_json: bool) -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ser import backend
-from ser.config import Recipe, from_dict, paths, shown, stable_hash, to_dict
+from ser.config import Recipe, from_dict, stable_hash, to_dict
 from ser.errors import SerError
 from ser.experiment import load_parts
 from ser.files import write_json, writing
+from ser.paths import paths, shown
 from ser.plan import Plan, plan
 
 if TYPE_CHECKING:

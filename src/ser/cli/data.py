@@ -58,7 +58,7 @@ def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
     """Read all clips and write the metadata table."""
     from ser import corpora as registry
     from ser import metadata as table
-    from ser.config import shown
+    from ser.paths import shown
 
     result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
     path = table.write_table(result.table)
@@ -86,7 +86,7 @@ def features(
     """Compute the features of a recipe that are not cached yet."""
     from ser import metadata as table
     from ser import store
-    from ser.config import shown
+    from ser.paths import shown
 
     chosen = options.recipe(recipe, corpora)
     clips = table.label_table(table.read_table(), chosen)

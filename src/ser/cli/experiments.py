@@ -24,7 +24,7 @@ def train(
 ) -> None:
     """Train one fold; the same command goes on where it was stopped."""
     from ser import experiment
-    from ser.config import shown
+    from ser.paths import shown
 
     plan = options.plan(recipe, corpora, protocol, epochs)
     folder = experiment.train_fold(plan, fold, seed, tensorboard=tensorboard)
@@ -87,9 +87,7 @@ def ladder(
     seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
     jobs: Jobs = 2,
     corpora: Corpora = None,
-    fast: Annotated[
-        bool, typer.Option(help="Coarse: about 800 clips, 8 epochs, a seed.")
-    ] = False,
+    fast: Annotated[bool, typer.Option(help="Coarse: about 800 clips, 8 epochs, a seed.")] = False,
     votes: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Only this: CREMA-D's summaryTable.csv, for the line of listeners."),
@@ -98,7 +96,7 @@ def ladder(
     """Show what is left of a published number when the split is honest; resumable."""
     from ser import ladder as steps
     from ser import terminal
-    from ser.config import shown
+    from ser.paths import shown
 
     if votes is not None:
         typer.echo(f"written: {shown(steps.write_human(votes))}")

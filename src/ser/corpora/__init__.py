@@ -11,11 +11,11 @@ import os
 import pkgutil
 from pathlib import Path
 
-from ser.config import paths
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 from ser.corpora.folders import walk
 from ser.errors import SerError, unknown
 from ser.files import read_json, write_json
+from ser.paths import paths
 
 __all__ = [
     "EMOTIONS",

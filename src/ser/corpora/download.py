@@ -15,7 +15,6 @@ from typing import Any
 from filelock import FileLock
 
 from ser import corpora
-from ser.config import paths, shown
 from ser.corpora.base import Corpus
 from ser.corpora.kaggle_client import fetch_dataset
 from ser.corpora.synthesis import make_demo
@@ -23,6 +22,7 @@ from ser.corpora.transfer import fetch
 from ser.corpora.unpack import unpack
 from ser.errors import SerError
 from ser.files import cannot_write
+from ser.paths import paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
 UNPACKED_RATIO = 3.0  # largest seen of an unpacked speech corpus to its archive

@@ -22,12 +22,12 @@ import numpy as np
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from ser.config import paths
 from ser.corpora import espeak
 from ser.corpora.demo import Take, takes
 from ser.corpora.prosody import delivery, seeded
 from ser.errors import SerError
 from ser.files import cannot_write
+from ser.paths import paths
 
 VERSION = 1  # raise it when any sample of the corpus changes
 README = f"""Demo corpus, version {VERSION}

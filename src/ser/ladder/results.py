@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser.config import Recipe, paths, to_dict
+from ser.config import Recipe, to_dict
 from ser.errors import SerError
 from ser.evaluation.bootstrap import draw_speakers, interval, scores, speaker_confusions
 from ser.files import read_json, write_json, writing
 from ser.ladder.splits import RUNGS
 from ser.ladder.units import Unit, run_folder
+from ser.paths import paths
 from ser.plan import RUN_FILE
 from ser.recipes import CLAIMS
 

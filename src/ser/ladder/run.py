@@ -13,12 +13,13 @@ import pandas as pd
 from joblib import delayed
 
 from ser import backend, metadata, store
-from ser.config import Recipe, paths, shown, stable_hash, to_dict
+from ser.config import Recipe, stable_hash, to_dict
 from ser.features import FRONT_END_VERSION
 from ser.files import write_json, writing
 from ser.ladder.results import gather
 from ser.ladder.splits import RUNGS, split
 from ser.ladder.units import Unit, run_folder, units
+from ser.paths import paths, shown
 from ser.plan import RUN_FILE
 
 SYSTEMS = (
@@ -165,7 +166,7 @@ def _features(recipe: Recipe, table: pd.DataFrame, *, progress: bool) -> store.F
 def _train(recipe: Recipe, table: pd.DataFrame, unit: Unit, folder: Path, n_jobs: int) -> Unit:
     backend.share_cores(n_jobs)
     backend.load()
-    from ser import training
+    from ser import batches, training
 
     features = _features(recipe, table, progress=False)
     parts = split(table, unit.rung, unit.seed, features.shape[1], unit.part)
@@ -173,13 +174,13 @@ def _train(recipe: Recipe, table: pd.DataFrame, unit: Unit, folder: Path, n_jobs
     scale: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     if unit.rung == "a":  # the leak: test rows take part in the statistics
         rows = np.concatenate([parts.train, parts.test])
-        everything = training.Part(Rows(features, rows), np.arange(len(rows)), labels[rows[:, 0]])
-        scale = training.statistics(everything)
+        everything = batches.Part(Rows(features, rows), np.arange(len(rows)), labels[rows[:, 0]])
+        scale = batches.statistics(everything)
         scale = scale[0], np.where(scale[1] > 1e-6, scale[1], 1.0)
 
-    def part(rows: np.ndarray) -> training.Part:
+    def part(rows: np.ndarray) -> batches.Part:
         source = Rows(features, rows, *scale)
-        return training.Part(source, np.arange(len(rows)), labels[rows[:, 0]])
+        return batches.Part(source, np.arange(len(rows)), labels[rows[:, 0]])
 
     began_s = time.monotonic()
     mine = run_folder(folder, unit)
