@@ -94,6 +94,26 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
     assert found.runs_folder != plan.runs_folder
 
 
+def test_training_hears_fewer_speakers(demo_table):
+    whole = experiment.plan(RECIPE, table=demo_table)
+    speaker_of = dict(zip(whole.table["clip_id"], whole.table["speaker"], strict=True))
+    few, more = whole.with_speakers(1), whole.with_speakers(2)
+    for fold, smaller, larger in zip(whole.folds, few.folds, more.folds, strict=True):
+        heard = [{speaker_of[clip] for clip in one.train} for one in (smaller, larger, fold)]
+        assert heard[0] < heard[1] < heard[2]
+        assert (len(heard[0]), len(heard[1])) == (1, 2)
+        for one in (smaller, larger):
+            assert (one.validation, one.test) == (fold.validation, fold.test)
+            speakers = {speaker_of[clip] for clip in one.train}
+            assert set(one.train) == {clip for clip in fold.train if speaker_of[clip] in speakers}
+    assert len({one.runs_folder for one in (whole, few, more)}) == 3
+    other = whole.with_speakers(1, seed=1)
+    assert [fold.train for fold in other.folds] != [fold.train for fold in few.folds]
+    assert whole.with_speakers(1).fingerprint == few.fingerprint
+    with one_line("cannot keep 99 of them"):
+        whole.with_speakers(99)
+
+
 def test_predictions_cover_each_clip_once_per_seed(plan):
     predictions = pd.read_csv(plan.report_folder / "predictions.csv")
     assert list(predictions) == ["clip_id", "speaker", "fold", "seed", "label", *EMOTIONS]

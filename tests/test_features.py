@@ -1,5 +1,6 @@
 """Features are librosa's, have the announced shapes and names, and mean what their names say."""
 
+import dataclasses
 import warnings
 
 import librosa
@@ -269,6 +270,23 @@ def test_gain_moves_only_the_first_cepstral_coefficient():
     moved = louder - plain
     np.testing.assert_allclose(moved[:, 0], 20 * np.sqrt(128), rtol=1e-3)
     np.testing.assert_allclose(moved[:, 1:], 0, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "log_mel", "rms"])
+def test_relative_to_the_loudest_how_far_it_was_turned_up_does_not_count(kind):
+    config = FeatureConfig(kinds=(kind,), level="relative")
+    loud = extract(voice_like(), RATE_HZ, config)
+    quiet = extract(0.03 * voice_like(), RATE_HZ, config)
+    np.testing.assert_allclose(quiet, loud, rtol=1e-4, atol=1e-3)
+    absolute = extract(voice_like(), RATE_HZ, dataclasses.replace(config, level="absolute"))
+    if kind == "mfcc":
+        np.testing.assert_allclose(loud[:, 1:], absolute[:, 1:], atol=1e-3)
+        assert np.ptp(loud[:, 0] - absolute[:, 0]) < 1e-2
+    else:
+        assert loud.max() == pytest.approx({"log_mel": 0, "rms": 1}[kind], abs=1e-5)
+        shift = loud - absolute if kind == "log_mel" else loud - absolute / absolute.max()
+        assert np.ptp(shift) < 1e-3
+    assert not np.allclose(loud, absolute, atol=0.1)
 
 
 def test_rms_and_crossings_of_a_tone():

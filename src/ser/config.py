@@ -69,6 +69,9 @@ class FeatureConfig:
         Analysis window (an even number) and step, in samples.
     fmin_hz, fmax_hz : float
         Range of the mel filter bank, in hertz; `fmax_hz` None means half the sample rate.
+    level : {"absolute", "relative"}
+        Decibels (``log_mel``, ``mfcc``) and ``rms`` against full scale, or against the loudest of
+        the clip: then how far a recording was turned up does not count.
     n_deltas : int
         0 for the features alone, 1 to append their first time differences, 2 for second ones too.
     n_frames : int
@@ -86,6 +89,7 @@ class FeatureConfig:
     hop_length: Count = 512
     fmin_hz: NonNegative = 0.0
     fmax_hz: Positive | None = None
+    level: Literal["absolute", "relative"] = "absolute"
     n_deltas: Annotated[int, Field(ge=0, le=2)] = 0
     n_frames: Count = 174
     statistics: tuple[Literal[STATISTICS], ...] = ()  # type: ignore[valid-type]
@@ -227,6 +231,9 @@ class TrainingConfig:
         variants.
     max_steps : int or None
         Most steps of an epoch; of a large corpus, each epoch then draws other clips.
+    bucket : bool
+        Put clips of like length into the same batch, and cut the batch behind its longest: less
+        padding to compute. Only for architectures that take any number of frames.
     learning_rate : float
         Initial rate of Adam.
     clip_norm : float or None
@@ -270,6 +277,7 @@ class TrainingConfig:
     batch_size: Count = 32
     min_steps: Count = 1
     max_steps: Count | None = None
+    bucket: bool = False
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
     weight_decay: NonNegative = 0.0
@@ -435,6 +443,7 @@ def load_recipe(path: Path) -> Recipe:
 # was: with that value they do not count, so that caches and runs made before stay valid.
 _NEUTRAL: dict[str, Any] = {
     "statistics": [],
+    "level": "absolute",
     "speed_p": 0.0,
     "speed_rate": [0.9, 1.1],
     "extra_corpora": [],
@@ -445,6 +454,7 @@ _NEUTRAL: dict[str, Any] = {
     "refit": False,
     "min_steps": 1,
     "max_steps": None,
+    "bucket": False,
     "members": 1,
 }
 

@@ -214,7 +214,8 @@ class _Spectrum:
     def log_mel(self) -> np.ndarray:
         c = self.config
         basis = _mel_basis(self.sample_rate_hz, c.n_fft, c.n_mels, c.fmin_hz, c.fmax_hz)
-        return librosa.power_to_db(basis @ (self.magnitude**2))
+        ref = np.max if c.level == "relative" else 1.0
+        return librosa.power_to_db(basis @ (self.magnitude**2), ref=ref)
 
 
 @functools.lru_cache(maxsize=8)
@@ -254,7 +255,8 @@ def _zero_crossing_rate(spectrum: _Spectrum) -> np.ndarray:
 
 def _rms(spectrum: _Spectrum) -> np.ndarray:
     n_fft, hop = spectrum.config.n_fft, spectrum.config.hop_length
-    return librosa.feature.rms(y=spectrum.waveform, frame_length=n_fft, hop_length=hop)
+    rms = librosa.feature.rms(y=spectrum.waveform, frame_length=n_fft, hop_length=hop)
+    return librosa.util.normalize(rms, axis=1) if spectrum.config.level == "relative" else rms
 
 
 _KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ser import features, metadata, protocols, store
 from ser.config import Recipe, stable_hash
+from ser.errors import SerError
 from ser.paths import paths
 
 RUN_FILE = "run.json"
@@ -71,6 +73,45 @@ class Plan:
             Inside `runs_folder`.
         """
         return self.runs_folder / f"fold-{fold}-seed-{seed}"
+
+    def with_speakers(self, n_speakers: int, seed: int = 0) -> Plan:
+        """Let training hear fewer speakers, for a learning curve.
+
+        Parameters
+        ----------
+        n_speakers : int
+            How many of each fold's training speakers are kept, at random; those of extra corpora
+            all stay.
+        seed : int
+            Decides which. Of two numbers, the larger keeps those of the smaller.
+
+        Returns
+        -------
+        Plan
+            With the same validation and test parts.
+
+        Raises
+        ------
+        SerError
+            When a fold has fewer speakers.
+        """
+        own = self.table[self.table["corpus"].isin(self.recipe.corpora)]
+        speaker_of = dict(zip(own["clip_id"], own["speaker"], strict=True))
+        folds = []
+        for fold in self.folds:
+            heard = sorted({speaker_of[clip] for clip in fold.train if clip in speaker_of})
+            if not 1 <= n_speakers <= len(heard):
+                raise SerError(
+                    f"fold {fold.name} trains on {len(heard)} speakers; it cannot keep "
+                    f"{n_speakers} of them."
+                )
+            kept = set(np.random.default_rng(seed).permutation(heard)[:n_speakers])
+            train = tuple(clip for clip in fold.train if speaker_of.get(clip) in {None, *kept})
+            folds.append(dataclasses.replace(fold, train=train))
+        split = [fold.train for fold in folds]
+        return dataclasses.replace(
+            self, folds=folds, fingerprint=stable_hash(self.fingerprint, split)
+        )
 
 
 def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
