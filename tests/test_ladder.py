@@ -565,6 +565,10 @@ def test_listeners_share_ties(tmp_path):
     assert (found["n_clips"], found["n_ties"]) == (6, 3)
     assert found["accuracy"] == pytest.approx((1 + 0 + 1 + 0 + 1 / 2 + 1 / 3) / 6)
     assert found["uar"] == pytest.approx((1 + 1 / 2 + 0 + anger) / 4)
+    heard = pd.DataFrame(found["confusion"], found["classes"], found["classes"])
+    as_angry = [5 / 6, 1 / 3, 1 / 3, 0, 1 / 2, 0]
+    assert heard.loc["angry"].tolist() == pytest.approx(as_angry, abs=0.01)
+    assert heard.sum(axis=1).tolist() == pytest.approx([2, 0, 0, 2, 1, 1], abs=0.02)
 
 
 def test_another_file_than_the_votes_is_one_line(tmp_path):

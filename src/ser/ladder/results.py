@@ -146,6 +146,16 @@ def write_table(folder: Path | None = None) -> pd.DataFrame:
     return table
 
 
+_LETTERS = {
+    "A": "angry",
+    "D": "disgust",
+    "F": "fearful",
+    "H": "happy",
+    "N": "neutral",
+    "S": "sad",
+}
+
+
 def write_human(votes_csv: Path) -> Path:
     """Write what listeners reach into ``reports/ladder/human.json``.
 
@@ -164,7 +174,7 @@ def write_human(votes_csv: Path) -> Path:
     return path
 
 
-def human_accuracy(votes_csv: Path) -> dict[str, float]:
+def human_accuracy(votes_csv: Path) -> dict[str, Any]:
     """Say how often listeners name the acted emotion of CREMA-D's clips by voice alone.
 
     Parameters
@@ -177,7 +187,8 @@ def human_accuracy(votes_csv: Path) -> dict[str, float]:
     -------
     dict
         ``accuracy`` and ``uar`` of the majority vote, 0 to 1, a tie counting as the share of the
-        right one among its letters; ``n_clips``, ``n_ties``.
+        right one among its letters; ``n_clips``, ``n_ties``; ``classes``, and ``confusion`` with
+        the clips of each acted class by what was heard, a tie shared among its letters.
 
     Raises
     ------
@@ -203,10 +214,16 @@ def human_accuracy(votes_csv: Path) -> dict[str, float]:
         )
     acted = [name.split("_")[2][0] for name in votes["FileName"]]
     said = [vote.split(":") for vote in votes["VoiceVote"]]
-    hits = pd.Series([(t in s) / len(s) for t, s in zip(acted, said, strict=True)])
+    counts = pd.DataFrame(0.0, index=list(_LETTERS), columns=list(_LETTERS))
+    for true, letters in zip(acted, said, strict=True):
+        for letter in letters:
+            counts.loc[true, letter] += 1 / len(letters)
+    right = pd.Series(np.diag(counts), counts.index)
     return {
-        "accuracy": float(hits.mean()),
-        "uar": float(hits.groupby(acted).mean().mean()),
+        "accuracy": float(right.sum() / len(votes)),
+        "uar": float((right / counts.sum(axis=1)).mean()),
+        "classes": list(_LETTERS.values()),
+        "confusion": counts.round(2).to_numpy().tolist(),
         "n_clips": len(votes),
         "n_ties": sum(len(letters) > 1 for letters in said),
     }
