@@ -39,6 +39,15 @@ def sound(duration_s=1.5):
     return (0.5 * np.sin(2 * np.pi * 1000 * times_s)).astype(np.float32)
 
 
+def costs():
+    rows = [
+        ("small", 4, 0.4, 0.3, 0.5),
+        ("small", 16, 0.5, 0.4, 0.6),
+        ("big", 8, 0.6, np.nan, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=["name", "speakers", "uar", "low", "high"])
+
+
 def history(n_epochs=30):
     epochs = np.arange(1, n_epochs + 1)
     return pd.DataFrame(
@@ -174,6 +183,10 @@ ALL = {
         ("confidence of the decision (%)", ""),
     ),
     "ladder": (lambda axes: plots.ladder(rungs(), 0.45, axes), ("", "test accuracy (%)")),
+    "score_against": (
+        lambda ax: plots.score_against(costs(), "speakers", ax, chance=0.125),
+        ("speakers", "UAR (%)"),
+    ),
     "cross_corpus": (
         lambda ax: plots.cross_corpus(pairs(), ax),
         ("tested on", "trained on"),
@@ -353,6 +366,19 @@ def legend_texts(ax):
 
 def heights(ax):
     return [[patch.get_height() for patch in bars] for bars in ax.containers]
+
+
+def test_a_score_against_a_cost():
+    ax = plots.score_against(costs(), "speakers", label="training speakers")
+    assert ax.get_xlabel() == "training speakers"
+    small, big = ax.get_lines()
+    assert (small.get_xdata().tolist(), big.get_xdata().tolist()) == ([4, 16], [8])
+    assert len(ax.collections) == 2  # no interval, no whisker
+    assert ax.get_xscale() == "log"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["4", "8", "16"]
+    apart = costs().assign(speakers=[1e3, 1e6, 4e3])
+    assert len(plots.score_against(apart, "speakers").get_xticks()) > 3
+    plt.close("all")
 
 
 def test_training_curves_draw_the_history():

@@ -19,6 +19,7 @@ from ser.plots.results import (
 )
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
 from ser.plots.style import STYLE, mark_demo, style, use_style
+from ser.plots.trends import score_against
 
 __all__ = [
     "STYLE",
@@ -38,6 +39,7 @@ __all__ = [
     "per_speaker_recall",
     "probabilities",
     "reliability_diagram",
+    "score_against",
     "spectrogram",
     "style",
     "training_curves",
