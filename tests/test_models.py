@@ -394,23 +394,6 @@ def test_attention_of_the_convolutions_over_time(name):
         assert row[steps:].max(initial=0) < 1e-12
 
 
-@pytest.mark.parametrize("name", ["residual", "residual with everything", "transformer"])
-def test_padding_does_not_change_an_answer(name):
-    model = build(OTHERS[name], n_frames=None)
-    assert model.input_shape == (None, None, 16)
-    batch = clips(n_frames=96, n_valid=[64, 41, 5, 1])
-    cut = model.predict_on_batch(batch[:, :64])
-    np.testing.assert_allclose(model.predict_on_batch(batch), cut, atol=1e-6)
-    fixed = build(OTHERS[name], n_frames=96)
-    np.testing.assert_allclose(fixed.predict_on_batch(batch), cut, atol=1e-6)
-    assert np.ptp(cut, axis=0).max() > 1e-3
-
-
-def test_not_every_architecture_takes_any_number_of_frames():
-    with one_line("cnn_lstm_attention", "any number of frames"):
-        build(n_frames=None)
-
-
 @pytest.mark.parametrize(
     ("name", "options", "parts"),
     [

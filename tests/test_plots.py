@@ -373,7 +373,8 @@ def test_a_score_against_a_cost():
     assert ax.get_xlabel() == "training speakers"
     small, big = ax.get_lines()
     assert (small.get_xdata().tolist(), big.get_xdata().tolist()) == ([4, 16], [8])
-    assert len(ax.collections) == 2  # no interval, no whisker
+    (whiskers,) = ax.collections  # no interval, no whisker
+    assert [line[:, 1].tolist() for line in whiskers.get_segments()] == [[0.3, 0.5], [0.4, 0.6]]
     assert ax.get_xscale() == "log"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["4", "8", "16"]
     apart = costs().assign(speakers=[1e3, 1e6, 4e3])

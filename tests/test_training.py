@@ -337,51 +337,6 @@ def test_an_epoch_of_a_large_corpus_draws_other_clips_each_time(tmp_path):
     assert len(set(epochs)) > 10
 
 
-def test_batches_of_like_length_are_cut_behind_the_longest(tmp_path):
-    values = random_values(n_clips=203, n_variants=2, n_frames=128)
-    features = made_of(tmp_path, values, n_variants=2)
-    labels = np.arange(203) % 3
-    part = Part(features, np.arange(203), labels)
-    lengths = np.array([reading.n_used_frames(of_clip) for of_clip in values])
-    assert lengths.min() < 5
-    assert lengths.max() > 120
-    batches = Batches(part, recipe(bucket=True, batch_size=16), 0)
-    first_lengths, small_batches = [], set()
-    for epoch in range(10):
-        steps = epoch_of(batches, epoch)
-        assert sorted(batches.order) == list(range(203))
-        assert [len(x) for x, _, _ in steps] == [16] * 12 + [11]
-        spreads = []
-        for i, (x, y, _) in enumerate(steps):
-            within = slice(16 * i, 16 * i + 16)
-            clip, variant = batches.order[within], batches.variants[within]
-            own = lengths[clip, variant]
-            assert x.shape[1] == -(-own.max() // 32) * 32
-            np.testing.assert_array_equal(x, values[clip, variant, : x.shape[1]])
-            np.testing.assert_array_equal(y.argmax(axis=1), labels[clip])
-            spreads.append(np.ptp(own))
-        assert np.median(spreads) < 30 < np.ptp(lengths)
-        first_lengths.append(lengths[batches.order[:16]].mean())
-        small_batches.add(round(lengths[batches.order[-11:]].mean() / 32))
-    assert np.ptp(first_lengths) > 30  # the batches come in another order each time
-    assert len(small_batches) > 1  # not always the longest clips
-
-
-def test_a_training_on_cut_batches_can_be_interrupted(speech, tmp_path):
-    config = ModelConfig(architecture="residual_lstm", options={"filters": 8, "lstm_units": 4})
-    whole, halves = (
-        dataclasses.replace(recipe(epochs=epochs, monitor="epoch", bucket=True), model=config)
-        for epochs in (3, 2)
-    )
-    model, _ = fit(speech, tmp_path / "whole", whole)
-    assert model.input_shape[1] is None
-    fit(speech, tmp_path / "halves", halves)
-    again, history = fit(speech, tmp_path / "halves", whole)
-    assert len(history) == 3
-    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-
-
 def test_epochs_follow_from_the_seed_alone(tmp_path):
     masks = MaskingConfig(n_time_masks=1, n_feature_masks=1)
     mixed = dataclasses.replace(RECIPE.training, mixup_alpha=0.4)

@@ -12,8 +12,6 @@ from ser import augment
 from ser.config import Recipe, TrainingConfig
 
 CLIPS_AT_ONCE = 128
-BUCKET_FRAMES = 32  # a batch is cut to a multiple of this
-LIKE_FRAMES = 8  # clips whose lengths differ by less than about this are alike
 
 
 class Source(Protocol):
@@ -115,9 +113,6 @@ class Batches(keras.utils.PyDataset):
         self.order, self.variants = (
             np.concatenate(arrays)[:most] for arrays in zip(*passes, strict=True)
         )
-        if training.bucket:
-            dealt = self._by_length(rng)
-            self.order, self.variants = self.order[dealt], self.variants[dealt]
 
     def _one_pass(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.own
@@ -127,25 +122,6 @@ class Batches(keras.utils.PyDataset):
         order = rng.permutation(chosen)
         return order, rng.integers(self.part.features.shape[1], size=len(self.part))[order]
 
-    def _by_length(self, rng: np.random.Generator) -> np.ndarray:
-        """Give an order in which each batch has clips of like length, the batches mixed."""
-        size, n_clips = self.recipe.training.batch_size, len(self.order)
-        lengths = np.concatenate(
-            [
-                n_used_frames(self._features(slice(start, start + CLIPS_AT_ONCE)))
-                for start in range(0, n_clips, CLIPS_AT_ONCE)
-            ]
-        )
-        sorted_ = np.argsort(lengths + rng.uniform(-LIKE_FRAMES, LIKE_FRAMES, n_clips))
-        first = size * rng.integers(n_clips // size + 1)  # of those who are left for the last batch
-        last = slice(first, first + n_clips % size)
-        full = np.delete(sorted_, last).reshape(-1, size)
-        return np.concatenate([rng.permutation(full).ravel(), sorted_[last]])
-
-    def _features(self, within: slice) -> np.ndarray:
-        clips = self.part.clips[self.order[within]]
-        return self.part.features.take(clips, self.variants[within])
-
     def __len__(self) -> int:
         return -(-len(self.order) // self.recipe.training.batch_size)
 
@@ -153,32 +129,13 @@ class Batches(keras.utils.PyDataset):
         training = self.recipe.training
         rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
         within = slice(index * training.batch_size, (index + 1) * training.batch_size)
-        batch, labels = self._features(within), self.part.labels[self.order[within]]
-        if training.bucket:
-            longest = int(n_used_frames(batch).max())
-            batch = batch[:, : -(-longest // BUCKET_FRAMES) * BUCKET_FRAMES]
+        chosen = self.order[within]
+        batch = self.part.features.take(self.part.clips[chosen], self.variants[within])
+        labels = self.part.labels[chosen]
         targets = np.eye(self.n_classes, dtype=np.float32)[labels]
         batch = augment.mask(batch, self.recipe.masking, rng=rng)
         batch, targets = augment.mixup(batch, targets, training.mixup_alpha, rng=rng)
         return batch, targets, self.class_weights[labels]
-
-
-def n_used_frames(batch: np.ndarray) -> np.ndarray:
-    """Count the frames of clips up to the last that is not padding.
-
-    Parameters
-    ----------
-    batch : ndarray, shape (n_clips, n_frames, n_features)
-        Features; a frame that is zero throughout is padding.
-
-    Returns
-    -------
-    ndarray of int, shape (n_clips,)
-        1 to ``n_frames``; 1 for a clip of nothing but padding.
-    """
-    used = np.any(batch != 0, axis=-1)
-    used[:, 0] = True
-    return used.shape[1] - used[:, ::-1].argmax(axis=1)
 
 
 def class_weights(

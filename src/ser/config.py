@@ -231,9 +231,6 @@ class TrainingConfig:
         variants.
     max_steps : int or None
         Most steps of an epoch; of a large corpus, each epoch then draws other clips.
-    bucket : bool
-        Put clips of like length into the same batch, and cut the batch behind its longest: less
-        padding to compute. Only for architectures that take any number of frames.
     learning_rate : float
         Initial rate of Adam.
     clip_norm : float or None
@@ -277,7 +274,6 @@ class TrainingConfig:
     batch_size: Count = 32
     min_steps: Count = 1
     max_steps: Count | None = None
-    bucket: bool = False
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
     weight_decay: NonNegative = 0.0
@@ -454,7 +450,6 @@ _NEUTRAL: dict[str, Any] = {
     "refit": False,
     "min_steps": 1,
     "max_steps": None,
-    "bucket": False,
     "members": 1,
 }
 

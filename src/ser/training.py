@@ -162,10 +162,7 @@ def _start_or_resume(
     keras.utils.set_random_seed(seed)
     _, _, n_frames, n_features = train.features.shape
     model = models.build(
-        recipe.model,
-        n_frames=None if recipe.training.bucket else n_frames,
-        n_features=n_features,
-        n_classes=len(recipe.classes),
+        recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
     )
     measured = statistics(train)
     for member in members_of(model):

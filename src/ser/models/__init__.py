@@ -30,19 +30,15 @@ ARCHITECTURES = (
 CARD = "ser.json"
 
 
-def build(
-    config: ModelConfig, *, n_frames: int | None, n_features: int, n_classes: int
-) -> keras.Model:
+def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
     """Build an uncompiled model.
 
     Parameters
     ----------
     config : ModelConfig
         Architecture and its sizes.
-    n_frames : int or None
-        Frames of a clip; None for any number, which not every architecture takes.
-    n_features : int
-        Features of a frame.
+    n_frames, n_features : int
+        Shape of one clip's features.
     n_classes : int
         Number of outputs.
 
@@ -71,8 +67,8 @@ def build(
     except (TypeError, ValueError) as error:
         reason = str(error).split("\n", 1)[0].rstrip(".")
         raise SerError(
-            f"{config.architecture} cannot be built for {n_frames or 'any number of'} frames of "
-            f"{n_features} features with {config.options}: {reason}."
+            f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
+            f"features with {config.options}: {reason}."
         ) from error
     from ser.models.committee import committee
 

@@ -13,16 +13,14 @@ NORMALISATIONS = ("training", "clip", "both")
 
 
 def way_in(
-    n_frames: int | None, n_features: int, normalise: str, input_dropout: float
+    n_frames: int, n_features: int, normalise: str, input_dropout: float
 ) -> tuple[Any, Any, Any]:
     """Take features in and normalise them.
 
     Parameters
     ----------
-    n_frames : int or None
-        Frames of a clip; None for any number.
-    n_features : int
-        Features of a frame.
+    n_frames, n_features : int
+        Size of the input.
     normalise : {"training", "clip", "both"}
         By the statistics of training clips, by those of the clip itself, or both side by side.
     input_dropout : float
@@ -91,7 +89,7 @@ def convolutions(
     ValueError
         When pooling leaves nothing.
     """
-    if x.shape[1] is not None and x.shape[1] < pool_size:
+    if x.shape[1] < pool_size:
         raise ValueError(f"pooling by {pool_size} leaves nothing of {x.shape[1]} frames")
     convolution = layers.SeparableConv1D if separable else layers.Conv1D
     x = _layer(x, layers.Conv1D, filters, kernel_size, "conv")
@@ -100,10 +98,9 @@ def convolutions(
         mask = layers.MaxPooling1D(pool_size, name="mask_pool")(mask)
     x = layers.Dropout(dropout, name="dropout")(x)
     for number in range(1, n_blocks + 1):
-        y = layers.Multiply(name=f"hide_padding_{number}_1")([x, mask])
+        y = layers.Multiply(name=f"hide_padding_{number}")([x, mask])
         y = _layer(y, convolution, filters, 3, f"conv_{number}_1")
         y = layers.Dropout(dropout, name=f"dropout_{number}_1")(y)
-        y = layers.Multiply(name=f"hide_padding_{number}_2")([y, mask])
         y = _layer(y, convolution, filters, 3, f"conv_{number}_2")
         if squeeze_excite:
             gate = MaskedAverage(name=f"squeeze_{number}")(y, mask)

@@ -11,7 +11,7 @@ from ser.models.blocks import convolutions, way_in, way_out
 
 
 def build(
-    n_frames: int | None,
+    n_frames: int,
     n_features: int,
     n_classes: int,
     *,
@@ -33,9 +33,7 @@ def build(
 
     Parameters
     ----------
-    n_frames : int or None
-        Frames of a clip; None for any number.
-    n_features, n_classes : int
+    n_frames, n_features, n_classes : int
         Sizes of input and output.
     normalise : {"training", "clip", "both"}
         See `ser.models.blocks.way_in`.

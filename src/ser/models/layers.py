@@ -159,7 +159,6 @@ class AttentiveStatistics(keras.layers.Layer):
 
     def __init__(self, heads: int = 4, units: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.supports_masking = True  # `frames` says the same as Keras's own mask
         self.heads, self.units = heads, units
         self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
         self.score = keras.layers.Dense(heads, use_bias=False, name="score")
@@ -180,10 +179,6 @@ class AttentiveStatistics(keras.layers.Layer):
         width = self.heads * sequence.shape[-1]
         pooled = [ops.reshape(part, (-1, width)) for part in (mean, deviation)]
         return ops.concatenate(pooled, axis=-1), ops.mean(weights, axis=-1)
-
-    def compute_mask(self, *arguments: Any, **named: Any) -> tuple[None, None]:
-        """Nothing of what comes out is padding."""
-        return None, None
 
     def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> tuple[Any, Any]:
         """Give the shapes of statistics and weights."""

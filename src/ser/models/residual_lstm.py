@@ -7,13 +7,13 @@ two-dimensional ones do.
 from __future__ import annotations
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from ser.models.blocks import convolutions, way_in, way_out
 
 
 def build(
-    n_frames: int | None,
+    n_frames: int,
     n_features: int,
     n_classes: int,
     *,
@@ -37,9 +37,7 @@ def build(
 
     Parameters
     ----------
-    n_frames : int or None
-        Frames of a clip; None for any number.
-    n_features, n_classes : int
+    n_frames, n_features, n_classes : int
         Sizes of input and output.
     normalise : {"training", "clip", "both"}
         See `ser.models.blocks.way_in`.
@@ -76,10 +74,9 @@ def build(
         separable=separable,
         squeeze_excite=squeeze_excite,
     )
-    steps = ops.any(ops.cast(mask, "bool"), axis=-1)
     for number in range(1, lstm_layers + 1):
         lstm = layers.LSTM(lstm_units, return_sequences=True)
-        x = layers.Bidirectional(lstm, name=f"lstm_{number}")(x, mask=steps)
+        x = layers.Bidirectional(lstm, name=f"lstm_{number}")(x)
         if number < lstm_layers:
             x = layers.Dropout(lstm_dropout, name=f"dropout_lstm_{number}")(x)
     outputs = way_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
@@ -44,9 +43,9 @@ def score_against(
     ax = new_axes(ax)
     for (name, rows), colour in zip(table.groupby("name", sort=False), COLOURS, strict=False):
         rows = rows.sort_values(x)
-        for row in rows.itertuples():
-            if np.isfinite(row.low):
-                ax.vlines(getattr(row, x), row.low, row.high, color=colour, linewidth=1.5)
+        known = rows.dropna(subset=["low", "high"])
+        if len(known):
+            ax.vlines(known[x], known["low"], known["high"], color=colour, linewidth=1.5)
         ax.plot(rows[x], rows["uar"], "o-", color=colour, label=name)
     if chance is not None:
         label_of = f"chance ({100 * chance:.1f} %)"
