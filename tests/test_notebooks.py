@@ -20,6 +20,7 @@ NAMES = (
     "05_evaluation",
     "06_inference",
     "07_leakage_ladder",
+    "09_tuning",
 )
 COLAB = "https://colab.research.google.com/github/speech-emotion-honest/ser/blob/main/notebooks"
 PARAMETERS = {  # what `make run` and users may set with papermill's -p
@@ -30,6 +31,7 @@ PARAMETERS = {  # what `make run` and users may set with papermill's -p
     "05_evaluation": {"CORPORA", "RECIPE", "FOLD", "SEED"},
     "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
+    "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
 }
 MAX_BYTES = 1_000_000
 MAX_LINES = 15
@@ -43,6 +45,7 @@ ALSO_WRITTEN = (
     "reports/local/mfcc-attention-augmented-demo/fold-0-seed-0/figures/confusion.png",
     "reports/local/ladder/tess-demo/predictions-a.csv",
     "reports/local/ladder/ladder.csv",
+    "reports/tuning/mfcc-attention-augmented-demo/speaker-independent/best.json",
 )
 
 every_notebook = pytest.mark.parametrize("name", NAMES)
@@ -159,8 +162,10 @@ def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
     executed.mkdir()
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.delenv("SER_CORPORA", raising=False)
-    given = {"CORPORA": "demo", "EPOCHS": 3}
+    given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5}
     for name in NAMES:
+        if name == "09_tuning":  # what the others have computed features for
+            given["RECIPE"] = "mfcc-attention-augmented"
         papermill.execute_notebook(
             FOLDER / f"{name}.ipynb",
             executed / f"{name}.ipynb",

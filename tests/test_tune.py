@@ -1,7 +1,9 @@
 """Searching for settings: on validation speakers only, resumable, in words a user understands."""
 
 import json
+import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import pandas as pd
@@ -92,6 +94,37 @@ def test_a_value_is_the_mean_over_the_folds(search, table):
         _, history = training.fit(plan.recipe, *parts.values(), folder, seed=0, every=0)
         values.append(history["val_uar"].max())  # the recipe keeps the epoch of the best
     assert trial.value == pytest.approx(np.mean(values), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", tune.VIEWS)
+def test_views_of_a_search(search, name):
+    study = search[2]
+    before = dict(plt.rcParams)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        axes = np.ravel(tune.view(study, name))
+    assert dict(plt.rcParams) == before
+    assert len(axes) == (3 if name == "slices" else 1)
+    values = [trial.value for trial in study.trials]
+    if name == "history":
+        points = axes[0].collections[0].get_offsets()
+        np.testing.assert_allclose(points[:, 1], values)
+    elif name == "slices":
+        names = {ax.get_xlabel() for ax in axes}
+        assert names == {setting.split(".")[-1] for setting in SPACE}
+        for ax in axes:
+            assert sorted(ax.collections[0].get_offsets()[:, 1]) == pytest.approx(sorted(values))
+    elif name == "epochs":
+        assert len(axes[0].get_lines()) == 4
+    plt.close("all")
+
+
+def test_views_that_cannot_be_drawn(search):
+    with one_line("'slice'", "Did you mean 'slices'?"):
+        tune.view(search[2], "slice")
+    nothing = optuna.create_study(direction="maximize")
+    with one_line("0 trials", "importances needs two"):
+        tune.view(nothing, "importances")
 
 
 def test_more_trials_go_on_and_none_is_done_again(search, table, monkeypatch, capsys):

@@ -7,6 +7,7 @@ count, and the one under way continues in the epoch it was in.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import pandas as pd
 
 from ser import backend
 from ser.config import Recipe, from_dict, stable_hash, to_dict
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.experiment import load_parts
 from ser.files import write_json, writing
 from ser.paths import paths, shown
@@ -32,6 +33,13 @@ SPACE: dict[str, Any] = {
     "training.mixup_alpha": [0.0, 0.2, 0.4],
     "masking.n_time_masks": {"low": 0, "high": 3},
     "masking.n_feature_masks": {"low": 0, "high": 3},
+}
+VALUE = "UAR on validation speakers"
+VIEWS = {
+    "history": "plot_optimization_history",
+    "epochs": "plot_intermediate_values",
+    "slices": "plot_slice",
+    "importances": "plot_param_importances",
 }
 STARTUP_TRIALS = 5  # before the first is stopped early
 
@@ -117,6 +125,68 @@ def tune(
         _write(study, recipe, report)
     print(f"Trials: {shown(report / 'trials.csv')}; the best: {shown(report / 'best.json')}")
     return study
+
+
+def view(study: optuna.Study, name: str) -> Any:
+    """Draw one of Optuna's views of a search with Matplotlib.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        As `tune` returns it.
+    name : {"history", "epochs", "slices", "importances"}
+        Values of the finished trials in order, and the best until then; validation UAR of each
+        trial, epoch by epoch; value against each setting; share of the differences that each
+        setting explains (fANOVA).
+
+    Returns
+    -------
+    Axes, or ndarray of Axes for "slices"
+        In a figure of their own.
+
+    Raises
+    ------
+    SerError
+        When there is no such view, or fewer than two trials have finished.
+
+    References
+    ----------
+    Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance",
+    ICML 2014.
+    """
+    optuna = _optuna()
+    if name not in VIEWS:
+        raise unknown(f"no view {name!r}", VIEWS, name)
+    finished = sum(trial.state.name == "COMPLETE" for trial in study.trials)
+    if finished < 2:
+        raise SerError(f"{finished} trials have finished; {name} needs two. Run more trials.")
+    value = {} if name == "epochs" else {"target_name": VALUE}
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
+
+    from ser import plots
+
+    # Optuna may still change these functions, and says so; and they bring a style of their own
+    with warnings.catch_warnings(), plt.rc_context():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        from optuna.visualization import matplotlib as views
+
+        drawn = getattr(views, VIEWS[name])(study, **value)
+    axes = np.ravel(drawn)
+    figure = axes[0].figure
+    figure.set_size_inches(max(8.0, 2.2 * len(axes)), 3.6)
+    figure.set_layout_engine("constrained")
+    figure.suptitle("")
+    for ax in axes:
+        ax.set_title("")
+        ax.set_xlabel(ax.get_xlabel().split(".")[-1])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        if name == "epochs":
+            ax.set(xlabel="epoch", ylabel=VALUE)
+        if ax.get_legend() and name in ("epochs", "importances"):
+            ax.get_legend().remove()
+        plots.restyle(ax)
+    return axes[0] if len(axes) == 1 else axes
 
 
 def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:

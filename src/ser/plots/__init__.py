@@ -18,7 +18,7 @@ from ser.plots.results import (
     probabilities,
 )
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
-from ser.plots.style import STYLE, mark_demo, style, use_style
+from ser.plots.style import STYLE, mark_demo, restyle, style, use_style
 from ser.plots.trends import score_against
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "per_speaker_recall",
     "probabilities",
     "reliability_diagram",
+    "restyle",
     "score_against",
     "spectrogram",
     "style",

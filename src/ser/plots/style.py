@@ -21,6 +21,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, YELLOW, GREY)
 ABOVE: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
 
 STYLE: Any = {
+    "figure.facecolor": "white",
     "figure.figsize": (8.0, 4.5),  # inches
     "figure.dpi": 100,
     "savefig.dpi": 150,
@@ -100,6 +101,24 @@ def new_axes(ax: Axes | None, width: float | None = None, height: float | None =
     default = STYLE["figure.figsize"]
     size = (width or default[0], height or default[1])
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def restyle(ax: Axes) -> None:
+    """Give axes that another library drew the look of ours.
+
+    Parameters
+    ----------
+    ax : Axes
+        Background, grid, spines and texts are changed; what is drawn stays.
+    """
+    ax.set_facecolor(STYLE["figure.facecolor"])
+    ax.grid(visible=True, color=STYLE["grid.color"], linewidth=STYLE["grid.linewidth"])
+    for side, spine in ax.spines.items():
+        spine.set_visible(STYLE.get(f"axes.spines.{side}", True))
+        spine.set_color("black")
+    ax.tick_params(colors="black", labelsize=STYLE["xtick.labelsize"])
+    for text in (ax.xaxis.label, ax.yaxis.label):
+        text.set(color="black", fontsize=STYLE["axes.labelsize"])
 
 
 def percent_axis(ax: Axes, which: str = "y") -> None:

@@ -40,6 +40,7 @@ _BEST = Recipe(
         hop_length=512,
         n_frames=128,
         fmax_hz=8000.0,
+        level="relative",
     ),
     augmentation=AugmentationConfig(
         n_variants=8,
@@ -56,7 +57,8 @@ _BEST = Recipe(
     training=TrainingConfig(
         epochs=50,
         batch_size=64,
-        min_steps=16,
+        min_steps=6,
+        max_steps=32,
         learning_rate=3e-3,
         schedule="cosine",
         warmup_epochs=3,
