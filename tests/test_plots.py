@@ -272,7 +272,7 @@ def first(axes):
 
 
 def test_every_public_plot_is_tested():
-    helpers = {"STYLE", "mark_demo", "style", "use_style"}
+    helpers = {"STYLE", "mark_demo", "restyle", "style", "use_style"}
     assert set(plots.__all__) - helpers == set(ALL)
 
 
@@ -334,6 +334,18 @@ def test_the_check_for_cut_text_can_fail():
     ax.text(1.4, 0.5, "far outside", transform=ax.transAxes)
     box = next(t for t in drawn_texts(figure) if t.get_text() == "far outside").get_window_extent()
     assert box.x1 > figure.bbox.x1
+
+
+def test_what_others_drew_can_be_given_our_look():
+    with plt.style.context("ggplot"):
+        _, ax = plt.subplots()
+        (line,) = ax.plot([1, 2], [3, 4], color="green")
+        assert ax.get_facecolor() != (1, 1, 1, 1)
+    plots.restyle(ax)
+    assert ax.get_facecolor() == (1, 1, 1, 1)
+    assert [ax.spines[side].get_visible() for side in ("top", "right", "left")] == [0, 0, 1]
+    assert line.get_color() == "green"
+    plt.close("all")
 
 
 def test_style_is_left_as_it_was_and_use_style_stays():

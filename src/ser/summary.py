@@ -125,11 +125,12 @@ def table(rows: list[dict[str, Any]], compared: pd.DataFrame) -> str:
         gain = ""
         if (name, row["recipe"]) in differences.index:
             gain = _span(differences.loc[(name, row["recipe"])])
+        spread = f" ± {100 * uar['std']:.1f}" if row["n_seeds"] > 1 else ""
         limits = uar["interval_95"]
         interval = f"{100 * limits[0]:.1f} to {100 * limits[1]:.1f}" if limits else "–"
         lines.append(
             f"| `{name}` | {link} | {len(row['classes'])} "
-            f"| **{100 * uar['mean']:.1f}** ± {100 * uar['std']:.1f} | {interval} "
+            f"| **{100 * uar['mean']:.1f}**{spread} | {interval} "
             f"| {100 * row['accuracy']['mean']:.1f} | {gain} "
             f"| {row['n_seeds']} | {row['n_parameters'] / 1e3:,.0f} k |"
         )
