@@ -136,7 +136,8 @@ def test_rung_b_parts_clips(shape, seed, n_variants, same):
     found = try_split(table, "b", seed, n_variants)
     parts = check_honest(table, found, n_variants)
     assert len(set().union(*parts)) == len(table)
-    assert 0.1 <= len(parts[2]) / len(table) <= 0.45
+    assert 0.1 * len(table) - 1 <= len(parts[2]) <= 0.45 * len(table)  # of few clips, one is a lot
+    assert parts[2]
 
 
 @quick
