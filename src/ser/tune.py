@@ -157,9 +157,10 @@ def view(study: optuna.Study, name: str) -> Any:
     optuna = _optuna()
     if name not in VIEWS:
         raise unknown(f"no view {name!r}", VIEWS, name)
-    finished = sum(trial.state.name == "COMPLETE" for trial in study.trials)
-    if finished < 2:
-        raise SerError(f"{finished} trials have finished; {name} needs two. Run more trials.")
+    if _completed(study) < 2:
+        raise SerError(
+            f"{_completed(study)} trials have finished; {name} needs two. Run more trials."
+        )
     value = {} if name == "epochs" else {"target_name": VALUE}
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullFormatter
@@ -321,8 +322,10 @@ def _short(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
-def _completed(study: optuna.Study) -> bool:
-    return any(trial.value is not None and trial.state.name == "COMPLETE" for trial in study.trials)
+def _completed(study: optuna.Study) -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(states=(TrialState.COMPLETE,)))
 
 
 def _write(study: optuna.Study, recipe: Recipe, folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ser.config import Recipe, to_dict
+from ser.corpora.crema_d import EMOTION_CODES
 from ser.errors import SerError
 from ser.evaluation.bootstrap import draw_speakers, interval, scores, speaker_confusions
 from ser.files import read_json, write_json, writing
@@ -146,16 +147,6 @@ def write_table(folder: Path | None = None) -> pd.DataFrame:
     return table
 
 
-_LETTERS = {
-    "A": "angry",
-    "D": "disgust",
-    "F": "fearful",
-    "H": "happy",
-    "N": "neutral",
-    "S": "sad",
-}
-
-
 def write_human(votes_csv: Path) -> Path:
     """Write what listeners reach into ``reports/ladder/human.json``.
 
@@ -214,7 +205,8 @@ def human_accuracy(votes_csv: Path) -> dict[str, Any]:
         )
     acted = [name.split("_")[2][0] for name in votes["FileName"]]
     said = [vote.split(":") for vote in votes["VoiceVote"]]
-    counts = pd.DataFrame(0.0, index=list(_LETTERS), columns=list(_LETTERS))
+    labels = {code[0]: label for code, (label, _) in EMOTION_CODES.items()}
+    counts = pd.DataFrame(0.0, index=list(labels), columns=list(labels))
     for true, letters in zip(acted, said, strict=True):
         for letter in letters:
             counts.loc[true, letter] += 1 / len(letters)
@@ -222,7 +214,7 @@ def human_accuracy(votes_csv: Path) -> dict[str, Any]:
     return {
         "accuracy": float(right.sum() / len(votes)),
         "uar": float((right / counts.sum(axis=1)).mean()),
-        "classes": list(_LETTERS.values()),
+        "classes": list(labels.values()),
         "confusion": counts.round(2).to_numpy().tolist(),
         "n_clips": len(votes),
         "n_ties": sum(len(letters) > 1 for letters in said),

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ser.plots.style import ABOVE, BLUE, GREY, PURPLE, STYLE, VERMILION, percent_axis
+from ser.plots.style import ABOVE, BLUE, GREY, PURPLE, STYLE, VERMILION, chance_line, percent_axis
 
 N_COLUMNS = 3
 POSITIONS = {"claim": 0, "a": 1, "b": 2, "c": 3, "d": 4}
@@ -83,7 +83,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, human: float | None) -> None:
     for position, value, top in zip(x, values, values + spread[1], strict=True):
         aside = 9 if position == max(x) else 0  # where the line comes down steeply
         ax.annotate(f"{100 * value:.0f}", (position, top), xytext=(aside, 4), **_ABOVE)
-    ax.axhline(rows["chance"].iloc[0], color=GREY, linestyle="--", linewidth=1.2, label="chance")
+    chance_line(ax, rows["chance"].iloc[0], "chance")
     if human is not None:
         label = "listeners, CREMA-D voices"
         ax.axhline(human, color=PURPLE, linestyle=":", linewidth=1.6, label=label)

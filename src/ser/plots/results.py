@@ -14,6 +14,7 @@ from ser.plots.style import (
     COLOURS,
     GREY,
     ORANGE,
+    chance_line,
     legend_outside,
     new_axes,
     percent_axis,
@@ -122,8 +123,7 @@ def metric_bars(
             above = ax.annotate(f"{100 * value:.1f}", (x, high), (0, 3), **ABOVE)
             above.set_fontsize(10 if len(groups) * len(names) <= 15 else 8)
     if chance is not None:
-        label = f"chance ({100 * chance:.1f} %)"
-        ax.axhline(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
+        chance_line(ax, chance)
     ax.set_xticks(range(len(groups)), list(groups))
     ax.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="score (%)")
     ax.grid(axis="x", visible=False)

@@ -135,6 +135,22 @@ def percent_axis(ax: Axes, which: str = "y") -> None:
     axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
 
 
+def chance_line(ax: Axes, chance: float, label: str = "") -> None:
+    """Draw what guessing reaches.
+
+    Parameters
+    ----------
+    ax : Axes
+        Scores are on its vertical axis.
+    chance : float
+        Score of guessing, 0 to 1.
+    label : str
+        For the legend; the number in percent where left out.
+    """
+    label = label or f"chance ({100 * chance:.1f} %)"
+    ax.axhline(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
+
+
 def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
     """Put the legend where it can hide neither data nor labels.
 

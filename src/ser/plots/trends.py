@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from ser.plots.style import COLOURS, GREY, legend_outside, new_axes, percent_axis
+from ser.plots.style import COLOURS, chance_line, legend_outside, new_axes, percent_axis
 
 _ROOM = 1.6  # the horizontal axis goes beyond the points by this factor
 
@@ -48,8 +48,7 @@ def score_against(
             ax.vlines(known[x], known["low"], known["high"], color=colour, linewidth=1.5)
         ax.plot(rows[x], rows["uar"], "o-", color=colour, label=name)
     if chance is not None:
-        label_of = f"chance ({100 * chance:.1f} %)"
-        ax.axhline(chance, color=GREY, linestyle="--", linewidth=1.2, label=label_of)
+        chance_line(ax, chance)
     ax.set_xscale("log")
     ax.set(
         xlim=(table[x].min() / _ROOM, table[x].max() * _ROOM),
