@@ -18,6 +18,7 @@ from ser.models.layers import (
     AttentionPooling,
     AttentiveStatistics,
     ClipNormalise,
+    ClipStatistics,
     MaskedAverage,
     Standardise,
 )
@@ -239,6 +240,17 @@ def test_a_clip_is_normalised_by_itself():
     assert not found[2].any()
 
 
+def test_statistics_of_a_clip_are_numpys():
+    sequence = 3 + 2 * clips(2, 50, 5)
+    mask = np.ones((2, 50, 1), np.float32)
+    mask[1, 30:] = 0
+    found = np.array(ClipStatistics()(sequence * mask, mask))
+    for clip, values in zip((sequence[0], sequence[1, :30]), found, strict=True):
+        change = np.sqrt(np.mean(np.diff(clip, axis=0) ** 2, axis=0))
+        expected = [clip.mean(0), clip.std(0), change, clip.max(0), clip.min(0)]
+        np.testing.assert_allclose(values, np.concatenate(expected), atol=1e-4)
+
+
 # Other architectures ------------------------------------------------------------------------------
 
 OTHERS = {
@@ -277,7 +289,12 @@ OTHERS = {
             "squeeze_excite": 3,
             "lstm_units": 5,
             "lstm_layers": 2,
+            "statistics_dropout": 0.5,
         },
+    ),
+    "transformer with statistics": ModelConfig(
+        architecture="cnn_transformer",
+        options={"filters": 8, "transformer_heads": 2, "statistics_dropout": 0.0},
     ),
     "transformer": ModelConfig(
         architecture="cnn_transformer",

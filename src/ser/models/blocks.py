@@ -1,4 +1,4 @@
-"""What `residual_lstm` and `cnn_transformer` share: way in, convolutions over time, way out."""
+"""What `residual_lstm` and `cnn_transformer` share: everything but the layer over time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from ser.models.layers import AttentiveStatistics, ClipNormalise, MaskedAverage, Standardise
+from ser.models.layers import (
+    AttentiveStatistics,
+    ClipNormalise,
+    ClipStatistics,
+    MaskedAverage,
+    Standardise,
+)
 
 NORMALISATIONS = ("training", "clip", "both")
 
@@ -119,8 +125,37 @@ def _layer(x: Any, convolution: Any, filters: int, kernel_size: int, name: str) 
     return layers.ReLU(name=f"relu_{name}")(x)
 
 
+def whole_clip(x: Any, mask: Any, n_features: int, dropout: float) -> Any:
+    """Describe the clip as a whole.
+
+    Parameters
+    ----------
+    x, mask : tensor
+        As `way_in` returns them.
+    n_features : int
+        How many of the normalised features to describe, from the first.
+    dropout : float
+        Of the statistics, 0 to 1.
+
+    Returns
+    -------
+    tensor
+        `ser.models.layers.ClipStatistics`, normalised over clips: ``(n_clips, 5 * n_features)``.
+    """
+    x = ClipStatistics(name="statistics")(x[..., :n_features], mask)
+    x = layers.BatchNormalization(name="normalise_statistics")(x)
+    return layers.Dropout(dropout, name="dropout_statistics")(x)
+
+
 def way_out(
-    x: Any, mask: Any, n_classes: int, *, heads: int, attention_units: int, dropout: float
+    x: Any,
+    mask: Any,
+    n_classes: int,
+    *,
+    heads: int,
+    attention_units: int,
+    dropout: float,
+    beside: Any = None,
 ) -> Any:
     """Pool a sequence by attention, and classify.
 
@@ -134,6 +169,8 @@ def way_out(
         See `ser.models.layers.AttentiveStatistics`.
     dropout : float
         Before the softmax, 0 to 1.
+    beside : tensor, optional
+        What else is known about the clip, ``(n_clips, any)``.
 
     Returns
     -------
@@ -141,5 +178,7 @@ def way_out(
         Class probabilities ``(n_clips, n_classes)``.
     """
     x, _ = AttentiveStatistics(heads, attention_units, name="attention")(x, mask)
+    if beside is not None:
+        x = layers.Concatenate(name="beside")([x, beside])
     x = layers.Dropout(dropout, name="dropout_head")(x)
     return layers.Dense(n_classes, activation="softmax", name="probabilities")(x)

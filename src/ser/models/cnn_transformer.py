@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from ser.models.blocks import convolutions, way_in, way_out
+from ser.models.blocks import convolutions, way_in, way_out, whole_clip
 
 
 def build(
@@ -28,6 +28,7 @@ def build(
     heads: int = 4,
     attention_units: int = 64,
     head_dropout: float = 0.4,
+    statistics_dropout: float | None = None,
 ) -> keras.Model:
     """Build the uncompiled model.
 
@@ -48,6 +49,9 @@ def build(
         In the blocks, 0 to 1.
     heads, attention_units : int
         See `ser.models.layers.AttentiveStatistics`.
+    statistics_dropout : float, optional
+        Put statistics of the whole clip beside the sequence, before the softmax, and drop this
+        share of them in training, 0 to 1. See `ser.models.layers.ClipStatistics`.
 
     Returns
     -------
@@ -63,6 +67,9 @@ def build(
     if filters % transformer_heads:
         raise ValueError(f"{filters} filters do not divide into {transformer_heads} heads")
     inputs, x, mask = way_in(n_frames, n_features, normalise, input_dropout)
+    beside = None
+    if statistics_dropout is not None:
+        beside = whole_clip(x, mask, n_features, statistics_dropout)
     x, mask = convolutions(
         x,
         mask,
@@ -85,6 +92,7 @@ def build(
         heads=heads,
         attention_units=attention_units,
         dropout=head_dropout,
+        beside=beside,
     )
     return keras.Model(inputs, outputs, name="cnn_transformer")
 

@@ -106,8 +106,7 @@ class MaskedAverage(keras.layers.Layer):
 
     def call(self, sequence: Any, frames: Any) -> Any:
         """Average."""
-        total = ops.sum(sequence * frames, axis=1)
-        return total / ops.maximum(ops.sum(frames, axis=1), 1.0)
+        return _average(sequence, frames)
 
     def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
         """Give the shape of the average."""
@@ -134,6 +133,38 @@ class ClipNormalise(keras.layers.Layer):
     def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
         """Give the shape of the sequence."""
         return sequence_shape
+
+
+@keras.saving.register_keras_serializable("ser")
+class ClipStatistics(keras.layers.Layer):
+    """Describe each feature of a clip by five numbers, padding left out.
+
+    Mean, standard deviation, root mean square of the change from frame to frame, greatest and least
+    value: functionals over low-level descriptors, as speech emotion had them before networks
+    (Eyben et al., "The Geneva minimalistic acoustic parameter set", IEEE Transactions on Affective
+    Computing, 2016). Takes a sequence ``(n_clips, n_steps, width)`` and a mask
+    ``(n_clips, n_steps, 1)``; returns ``(n_clips, 5 * width)``.
+    """
+
+    def call(self, sequence: Any, frames: Any) -> Any:
+        """Describe."""
+        mean = _average(sequence, frames)
+        deviation = _average(ops.square(sequence - mean[:, None]), frames)
+        both = frames[:, 1:] * frames[:, :-1]
+        change = _average(ops.square(sequence[:, 1:] - sequence[:, :-1]), both)
+        far = (1.0 - frames) * 1e3
+        # the constant keeps the root's slope finite for a feature that never changes
+        roots = [ops.sqrt(part + 1e-5) for part in (deviation, change)]
+        most, least = ops.max(sequence - far, axis=1), ops.min(sequence + far, axis=1)
+        return ops.concatenate([mean, *roots, most, least], axis=-1)
+
+    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
+        """Give the shape of the statistics."""
+        return sequence_shape[0], 5 * sequence_shape[2]
+
+
+def _average(sequence: Any, frames: Any) -> Any:
+    return ops.sum(sequence * frames, axis=1) / ops.maximum(ops.sum(frames, axis=1), 1.0)
 
 
 @keras.saving.register_keras_serializable("ser")

@@ -4,10 +4,10 @@ Not from any one source. Eight waveform variants of each clip (pitch, tempo, tap
 gain, which counts for nothing here), MFCC and chroma at 32 ms, against the loudest of the clip, so
 that it does not matter how far a recording was turned up; each feature normalised twice, by the
 training clips and by the clip itself; convolutions along time, a bidirectional LSTM, attentive
-statistics; three such networks in one model, half a cosine, averaged weights. The settings were
-chosen on validation speakers (``reports/search.md`` says what else was tried); the numbers come
-from models that were then trained on training and validation speakers together, for a fixed number
-of epochs.
+statistics, and beside them statistics of the whole clip; three such networks in one model, half a
+cosine, averaged weights. The settings were chosen on validation speakers (``reports/search.md``
+says what else was tried); the numbers come from models that were then trained on training and
+validation speakers together, for a fixed number of epochs.
 
 `best-scratch` hears its own corpus only. `best-scratch-all` also trains on all other corpora, whose
 speakers are in no test. `cnn-transformer` has a Transformer encoder in place of the LSTM.
@@ -26,7 +26,7 @@ from ser.config import (
 from ser.corpora.base import EMOTIONS
 from ser.recipes.claims import Claim
 
-_OPTIONS = {"normalise": "both", "filters": 64, "pool_size": 4}
+_OPTIONS = {"normalise": "both", "filters": 64, "pool_size": 4, "statistics_dropout": 0.5}
 _BEST = Recipe(
     name="best-scratch",
     description="MFCC and chroma, residual convolutions, BiLSTM, attentive statistics; committee",
