@@ -1,6 +1,7 @@
 # make run     notebooks 01 to 06, top to bottom, on the embedded demo corpus
 # make run CORPORA=ravdess      the same on real speech (or ravdess,crema_d,tess,savee, or all)
 # make test    everything that is tested;   make lab    JupyterLab
+# make test EXTRAS=ssl          the same with wav2vec 2.0 and its kin (installs PyTorch)
 # make bench   measure speed and memory into reports/bench/
 
 PYTHON ?= python3
@@ -8,6 +9,8 @@ CORPORA ?= demo
 RECIPE ?= mfcc-attention-augmented
 # the demo corpus is for seeing that all works: 15 epochs do; 0 means the recipe's own
 EPOCHS ?= $(if $(filter demo,$(CORPORA)),15,0)
+EXTRAS ?=
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL = 3
@@ -43,7 +46,7 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,test]"
+	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,test$(addprefix $(comma),$(EXTRAS))]"
 	touch $@
 
 clean:

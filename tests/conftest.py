@@ -55,6 +55,15 @@ def project(tmp_path, monkeypatch, demo_shelf) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_encoder() -> Path:
+    """The folder of the released weights of Whisper tiny.en."""
+    folder = Path(os.environ.get("SER_PRETRAINED", "")) / "whisper-tiny.en"
+    if not folder.is_dir():
+        pytest.skip("set SER_PRETRAINED to a folder that holds whisper-tiny.en")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_speech() -> Path:
     """The folder of the real RAVDESS."""
     for shelf in os.environ.get("SER_CORPORA", "").split(os.pathsep):

@@ -46,9 +46,9 @@ def tone(duration_s=0.8, rate=16_000, level=0.3):
     return (level * np.sin(2 * np.pi * 220 * t) * (1 + 0.5 * np.sin(9 * t))).astype(np.float32)
 
 
-def test_answer_is_the_networks_output_for_the_training_front_end(model):
+def test_answer_is_the_networks_output_for_the_training_front_end(model, model_file):
     samples = tone()
-    expected = model.network.predict_on_batch(
+    expected = models.load(model_file).predict_on_batch(
         features.compute(samples, 16_000, AUDIO, FEATURES)[None]
     )[0]
     answer = model.predict(samples, 16_000)
@@ -154,9 +154,9 @@ def test_truncated_model_is_refused(model_file, tmp_path):
             inference.load_model(cut)
 
 
-def test_model_without_card_is_refused(model, tmp_path):
+def test_model_without_card_is_refused(model_file, tmp_path):
     file = tmp_path / "bare.keras"
-    model.network.save(file)
+    models.load(model_file).save(file)
     with pytest.raises(SerError, match="without labels"):
         inference.load_model(file)
 

@@ -21,6 +21,7 @@ from ser.models.layers import (
     ClipStatistics,
     MaskedAverage,
     Standardise,
+    WeighStates,
 )
 
 SMALL = ModelConfig(
@@ -251,6 +252,16 @@ def test_statistics_of_a_clip_are_numpys():
         np.testing.assert_allclose(values, np.concatenate(expected), atol=1e-4)
 
 
+def test_states_are_summed_with_weights_that_sum_to_one():
+    layer = WeighStates(3)
+    states = clips(2, 4, 15)
+    apart = states.reshape(2, 4, 3, 5)
+    np.testing.assert_allclose(layer(states), apart.mean(axis=2), atol=1e-6)
+    layer.scores.assign([0.0, np.log(2.0), -50.0])
+    expected = (apart[:, :, 0] + 2 * apart[:, :, 1]) / 3
+    np.testing.assert_allclose(layer(states), expected, atol=1e-6)
+
+
 # Other architectures ------------------------------------------------------------------------------
 
 OTHERS = {
@@ -292,6 +303,14 @@ OTHERS = {
             "statistics_dropout": 0.5,
         },
     ),
+    "states weighed": ModelConfig(
+        architecture="states_lstm",
+        options={"n_states": 2, "projection": 8, "lstm_units": 5, "projection_dropout": 0.0},
+    ),
+    "states side by side": ModelConfig(
+        architecture="states_lstm",
+        options={"n_states": 2, "join": "concatenate", "pool_size": 1, "lstm_units": 0},
+    ),
     "transformer with statistics": ModelConfig(
         architecture="cnn_transformer",
         options={"filters": 8, "transformer_heads": 2, "statistics_dropout": 0.0},
@@ -309,7 +328,7 @@ def other(request):
     return build(OTHERS[request.param])
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", sorted({*models.ARCHITECTURES} - {"whisper_lstm"}))
 def test_every_architecture_has_a_whole_default(architecture):
     model = build(ModelConfig(architecture=architecture), 87, 40, 7)
     assert model.name == architecture
@@ -342,7 +361,8 @@ def test_other_architectures_answer_the_same_once_loaded(other, tmp_path):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_architectures_learn_what_can_be_told_apart(name):
-    options = {"conv_dropout": 0.0, "head_dropout": 0.0}
+    options = {"conv_dropout": 0.0} if "states" not in name else {"input_dropout": 0.0}
+    options["head_dropout"] = 0.0
     config = dataclasses.replace(OTHERS[name], options={**OTHERS[name].options, **options})
     model = build(config, n_frames=16, n_features=8)
     labels = np.arange(24) % 3
@@ -416,6 +436,9 @@ def test_attention_of_the_convolutions_over_time(name):
     [
         ("residual", {"normalise": "none"}, ("training, clip, both", "none")),
         ("residual", {"pool_size": 61}, ("pooling by 61", "60 frames")),
+        ("states weighed", {"n_states": 3}, ("16 features", "3 states")),
+        ("states weighed", {"join": "sum"}, ("weigh or concatenate", "sum")),
+        ("states weighed", {"pool_size": 61}, ("pooling by 61", "60 steps")),
         ("transformer", {"transformer_heads": 3}, ("8 filters", "3 heads")),
     ],
 )

@@ -1,10 +1,11 @@
 """Speech emotion recognition whose numbers cannot leak.
 
 Data flows through the modules in this order, and each imports only from those before it:
-``errors``, ``paths``, ``files``, ``config``, ``backend``, ``audio``, ``corpora``, ``metadata``,
-``protocols``, ``augment``, ``features``, ``bank``, ``store``, ``models``, ``callbacks``,
-``batches``, ``training``, ``evaluation``, ``plots``, ``recipes``, ``plan``, ``parallel``,
-``report``, ``experiment``, ``tune``, ``ladder``, ``inference``, ``summary``, ``terminal``, ``cli``.
+``errors``, ``paths``, ``files``, ``config``, ``backend``, ``audio``, ``bundle``, ``corpora``,
+``metadata``, ``protocols``, ``augment``, ``pretrained``, ``features``, ``bank``, ``store``,
+``models``, ``callbacks``, ``optimizers``, ``batches``, ``training``, ``evaluation``, ``plots``,
+``recipes``, ``plan``, ``parallel``, ``report``, ``experiment``, ``tune``, ``ladder``, ``export``,
+``inference``, ``summary``, ``terminal``, ``cli``.
 """
 
 __version__ = "0.1.0"

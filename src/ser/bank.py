@@ -1,9 +1,9 @@
-"""One growing file of equally shaped float32 arrays, with an index: the store's storage.
+"""One growing file of equally shaped float arrays, with an index: the store's storage.
 
-A bank is ``NAME.f32`` (rows of raw little-endian float32) and ``NAME.csv`` (``key,crc32`` of
-each row, in order). A row counts once its index line is complete, and the index is written after
-the data; so a kill at any moment loses at most the rows under way, and the next writer cuts off
-what is not indexed.
+A bank is ``NAME.f32`` (rows of raw little-endian float32; ``NAME.f16`` of half precision) and
+``NAME.csv`` (``key,crc32`` of each row, in order). A row counts once its index line is complete,
+and the index is written after the data; so a kill at any moment loses at most the rows under way,
+and the next writer cuts off what is not indexed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ser.files import cannot_write
 from ser.paths import shown
 
 _KEY_DIGITS = 64
+_SUFFIXES = {"<f4": ".f32", "<f2": ".f16"}
 _LINE_BYTES = _KEY_DIGITS + 1 + 8 + 1  # sha256, comma, crc32, newline
 
 
@@ -30,17 +31,20 @@ class Bank:
         The files' path without suffix.
     shape : tuple of int
         Shape of every row.
+    half : bool
+        Keep values in half precision: three digits, within 65,504.
     """
 
-    def __init__(self, stem: Path, shape: tuple[int, ...]) -> None:
+    def __init__(self, stem: Path, shape: tuple[int, ...], *, half: bool = False) -> None:
         self.stem, self.shape = Path(stem), tuple(shape)
-        self._row_bytes = 4 * int(np.prod(shape))
+        self._kind = "<f2" if half else "<f4"
+        self._row_bytes = np.dtype(self._kind).itemsize * int(np.prod(shape))
         self.refresh()
 
     @property
     def data_path(self) -> Path:
         """The file of values."""
-        return self.stem.with_name(self.stem.name + ".f32")
+        return self.stem.with_name(self.stem.name + _SUFFIXES[self._kind])
 
     @property
     def index_path(self) -> Path:
@@ -64,12 +68,12 @@ class Bank:
         self.keys = {line[:_KEY_DIGITS]: row for row, line in enumerate(lines)}
         self._checksums = [line[_KEY_DIGITS + 1 : -1] for line in lines]
         if n_rows == 0:
-            self._values = np.zeros((0, *self.shape), np.float32)
+            self._values = np.zeros((0, *self.shape), self._kind)
             return
         found = self.data_path.stat().st_size if self.data_path.exists() else 0
         if found < n_rows * self._row_bytes:
             raise self._damaged(f"{n_rows * self._row_bytes} bytes expected, {found} found")
-        self._values = np.memmap(self.data_path, "<f4", "r", shape=(n_rows, *self.shape))
+        self._values = np.memmap(self.data_path, self._kind, "r", shape=(n_rows, *self.shape))
 
     def __len__(self) -> int:
         return len(self._checksums)
@@ -105,7 +109,7 @@ class Bank:
         ndarray of float32, shape (n, *shape)
             A copy in memory.
         """
-        return np.asarray(self._values[rows])
+        return np.asarray(self._values[rows], np.float32)
 
     def verify(self, rows: np.ndarray) -> None:
         """Compare rows with their checksums.
@@ -121,7 +125,7 @@ class Bank:
             At the first row whose bytes are not those that were written.
         """
         for row in np.unique(rows):
-            if _checksum(self._values[row]) != self._checksums[row]:
+            if self._checksum(self._values[row]) != self._checksums[row]:
                 raise self._damaged(f"row {row} is not what was written")
 
     def append(self, items: list[tuple[str, np.ndarray]]) -> None:
@@ -143,10 +147,10 @@ class Bank:
             self._cut_off_unindexed()
             with self.data_path.open("ab") as file:
                 for _, value in items:
-                    file.write(np.ascontiguousarray(value, "<f4").tobytes())
+                    file.write(self._bytes(value))
             with self.index_path.open("ab") as file:
                 for key, value in items:
-                    file.write(f"{key},{_checksum(value)}\n".encode("ascii"))
+                    file.write(f"{key},{self._checksum(value)}\n".encode("ascii"))
         except OSError as error:
             raise cannot_write(self.data_path, error) from error
 
@@ -170,15 +174,17 @@ class Bank:
         stem : Path
             The files' path without suffix.
         """
-        for suffix in (".csv", ".f32"):
+        for suffix in (".csv", *_SUFFIXES.values()):
             stem.with_name(stem.name + suffix).unlink(missing_ok=True)
+
+    def _bytes(self, value: np.ndarray) -> bytes:
+        return np.ascontiguousarray(value, self._kind).tobytes()
+
+    def _checksum(self, value: np.ndarray) -> str:
+        return f"{zlib.crc32(self._bytes(value)):08x}"
 
     def _damaged(self, reason: str) -> CacheError:
         return CacheError(
             f"{shown(self.data_path)}: the cached features are damaged ({reason}). Run "
             "`ser features --repair` (or delete the folder it lies in) to compute them again."
         )
-
-
-def _checksum(value: np.ndarray) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(value, '<f4').tobytes()):08x}"

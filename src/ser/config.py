@@ -20,7 +20,12 @@ from ser.errors import SerError, unknown
 from ser.files import read_json
 
 STATISTICS = ("mean", "std", "min", "max")
-FEATURE_KINDS = ("mfcc", "log_mel", "chroma", "spectral_contrast", "zero_crossing_rate", "rms")
+PRETRAINED_KINDS = ("whisper_mel", "whisper", "ssl")
+FEATURE_KINDS = (
+    *("mfcc", "log_mel", "chroma", "spectral_contrast", "zero_crossing_rate", "rms"),
+    *PRETRAINED_KINDS,
+)
+_HOPS = {"whisper_mel": 160, "whisper": 320, "ssl": 320}
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]
@@ -62,7 +67,10 @@ class FeatureConfig:
     Attributes
     ----------
     kinds : tuple of str
-        What is stacked along the feature axis, in this order; see ``FEATURE_KINDS``.
+        What is stacked along the feature axis, in this order; see ``FEATURE_KINDS``. Those of
+        pretrained encoders stand alone, at 16 kHz: ``whisper_mel`` is the log-mel spectrogram that
+        Whisper hears (hop 160), ``whisper`` states of its encoder and ``ssl`` states of wav2vec
+        2.0, HuBERT and their kin (hop 320, or a multiple: then as many steps are averaged).
     n_mfcc, n_mels, n_chroma : int
         Number of cepstral coefficients, mel bands and chroma bins.
     n_fft, hop_length : int
@@ -79,6 +87,11 @@ class FeatureConfig:
     statistics : tuple of str
         Take these over the frames of a clip (its first `n_frames`, no padding), one row for each,
         instead of the frames themselves; see ``STATISTICS``.
+    encoder : str or None
+        Of ``whisper``: a name from `ser.pretrained.ENCODERS`. Of ``ssl``: a name on the Hugging
+        Face hub, or a folder.
+    states : tuple of int
+        Which states of the encoder: 0 is the input of its first block, 1 that block's output.
     """
 
     kinds: tuple[Literal[FEATURE_KINDS], ...] = ("mfcc",)  # type: ignore[valid-type]
@@ -93,6 +106,13 @@ class FeatureConfig:
     n_deltas: Annotated[int, Field(ge=0, le=2)] = 0
     n_frames: Count = 174
     statistics: tuple[Literal[STATISTICS], ...] = ()  # type: ignore[valid-type]
+    encoder: str | None = None
+    states: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether a pretrained encoder computes or hears these features."""
+        return bool(set(self.kinds) & set(PRETRAINED_KINDS))
 
     @property
     def n_rows(self) -> int:
@@ -107,7 +127,21 @@ class FeatureConfig:
             raise ValueError("statistics may name each only once")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})")
+        if self.is_pretrained:
+            self._check_pretrained()
         return self
+
+    def _check_pretrained(self) -> None:
+        kind, hop = self.kinds[0], _HOPS.get(self.kinds[0], 1)
+        if len(self.kinds) > 1 or self.n_deltas:
+            raise ValueError(f"kinds of pretrained encoders stand alone, found {self.kinds}")
+        if self.hop_length % hop or (kind == "whisper_mel" and self.hop_length != hop):
+            several = "" if kind == "whisper_mel" else " or a multiple"
+            raise ValueError(f"{kind} needs a hop_length of {hop}{several}")
+        if kind != "whisper_mel" and not (self.encoder and self.states):
+            raise ValueError(f"{kind} needs an encoder and at least one of its states")
+        if len(set(self.states)) != len(self.states):
+            raise ValueError("states may name each only once")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -235,6 +269,8 @@ class TrainingConfig:
         Initial rate of Adam.
     clip_norm : float or None
         Largest norm of each gradient.
+    encoder_rate : float
+        Factor on the learning rate of a pretrained encoder's layers.
     weight_decay : float
         Decoupled weight decay (AdamW); 0 for none.
     label_smoothing : float
@@ -276,6 +312,7 @@ class TrainingConfig:
     max_steps: Count | None = None
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
+    encoder_rate: Positive = 1.0
     weight_decay: NonNegative = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = True
@@ -440,10 +477,13 @@ def load_recipe(path: Path) -> Recipe:
 _NEUTRAL: dict[str, Any] = {
     "statistics": [],
     "level": "absolute",
+    "encoder": None,
+    "states": [],
     "speed_p": 0.0,
     "speed_rate": [0.9, 1.1],
     "extra_corpora": [],
     "extra_share": 0.5,
+    "encoder_rate": 1.0,
     "schedule": "plateau",
     "warmup_epochs": 0,
     "ema_momentum": 0.0,

@@ -17,6 +17,7 @@ from threadpoolctl import ThreadpoolController
 from ser.audio import to_waveform
 from ser.config import AudioConfig, FeatureConfig
 from ser.errors import SerError
+from ser.pretrained import front_end
 
 # Part of every cache key. Raise it when a change here or in `ser.audio` changes any value.
 FRONT_END_VERSION = f"1-librosa-{version('librosa')}"
@@ -68,13 +69,15 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
     -------
     ndarray of float32, shape (1 + n_samples // hop_length, n_features)
         One row per frame; frame ``t`` is centred on sample ``t * hop_length``. A waveform shorter
-        than one window is first padded with silence to the window's length.
+        than one window is first padded with silence to the window's length. Of pretrained encoders
+        at most ``config.n_frames`` rows, from what lies within them.
 
     Raises
     ------
     SerError
-        When the sample rate cannot carry a feature (spectral contrast needs over 12.8 kHz) or the
-        window cannot resolve it, or the mel range reaches over half the sample rate.
+        When the sample rate cannot carry a feature (spectral contrast needs over 12.8 kHz, a
+        pretrained encoder exactly 16 kHz) or the window cannot resolve it, the mel range reaches
+        over half the sample rate, or an encoder's weights are not on this machine.
 
     Examples
     --------
@@ -85,6 +88,8 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
     _check_rate(sample_rate_hz, config)
     if len(waveform) < config.n_fft:
         waveform = np.pad(waveform, (0, config.n_fft - len(waveform)))
+    if config.is_pretrained:
+        return _pretrained(waveform[: config.n_frames * config.hop_length], config)
     spectrum = _Spectrum(waveform, sample_rate_hz, config)
     with _blas().limit(limits=1, user_api="blas"):  # else the last digits follow the core count
         stacked = np.concatenate([_KINDS[kind](spectrum) for kind in config.kinds], axis=0)
@@ -164,8 +169,11 @@ def feature_names(config: FeatureConfig) -> list[str]:
     >>> feature_names(FeatureConfig(kinds=("rms", "zero_crossing_rate"), n_deltas=1))
     ['rms', 'zero_crossing_rate', 'delta rms', 'delta zero_crossing_rate']
     """
+    if config.kinds[0] in ("whisper", "ssl"):
+        width = front_end.width_of(config)
+        return [f"state {state} channel {i}" for state in config.states for i in range(width)]
     sizes = {"mfcc": config.n_mfcc, "log_mel": config.n_mels, "chroma": config.n_chroma}
-    sizes["spectral_contrast"] = 7
+    sizes |= {"spectral_contrast": 7, "whisper_mel": front_end.N_MELS}
     names = []
     for kind in config.kinds:
         size = sizes.get(kind)
@@ -192,6 +200,16 @@ def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> 
         Seconds from the start of the waveform.
     """
     return np.arange(n_frames) * config.hop_length / sample_rate_hz
+
+
+def _pretrained(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    if config.kinds == ("whisper_mel",):
+        return front_end.log_mel(waveform)
+    if config.kinds == ("ssl",):
+        from ser.pretrained import ssl
+
+        return ssl.states(waveform, config)
+    return front_end.states(waveform, config)
 
 
 @functools.cache
@@ -270,6 +288,13 @@ _KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {
 
 
 def _check_rate(sample_rate_hz: int, config: FeatureConfig) -> None:
+    if config.is_pretrained:
+        if sample_rate_hz != front_end.SAMPLE_RATE_HZ:
+            raise SerError(
+                f"{config.kinds[0]} needs a sample rate of 16,000 Hz, found {sample_rate_hz}. Set "
+                "audio.sample_rate_hz."
+            )
+        return
     if "spectral_contrast" in config.kinds and sample_rate_hz <= 12_800:
         raise SerError(
             "spectral_contrast looks up to 6.4 kHz and needs a sample rate over 12,800 Hz, "

@@ -1,28 +1,30 @@
 """A trained model and a recording become probabilities.
 
-Importing this module imports neither TensorFlow nor librosa; they come in with the first
-`load_model`.
+Importing this module imports neither TensorFlow nor librosa. A bundle never needs them; for a
+``.keras`` file they come in with `load_model`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ser import backend
+from ser import backend, bundle
 from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.errors import AudioError, SerError
 from ser.paths import paths, shown
 
-if TYPE_CHECKING:
-    import keras
+Heard = tuple[np.ndarray, "np.ndarray | None"]
+Hear = Callable[[np.ndarray, float], Heard]
 
 MODEL_FILE = "model.keras"
+SLACK_S = 0.1  # of this much more, nothing is said
 WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
     "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
@@ -60,17 +62,18 @@ class Model:
 
     Parameters
     ----------
-    network : keras.Model
-        Features to probabilities.
+    hear : callable
+        Mono waveform of any rate, and that rate, to the answer and the attention or None.
+    longest_s : float
+        Seconds of a recording that the model hears.
     card : dict
-        Labels, front end and origin, as `ser.models.describe` wrote them.
+        Labels, front end and origin.
     """
 
-    def __init__(self, network: keras.Model, card: dict[str, Any]) -> None:
-        self.network, self.card = network, card
+    def __init__(self, hear: Hear, longest_s: float, card: dict[str, Any]) -> None:
+        self._hear, self.longest_s, self.card = hear, longest_s, card
         self.classes: tuple[str, ...] = tuple(card["classes"])
         self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
-        self.features = from_dict(FeatureConfig, card["features"], source="the model's card")
 
     def predict(self, audio: Any, sample_rate_hz: float | None = None) -> Prediction:
         """Tell the emotion of one recording.
@@ -86,7 +89,7 @@ class Model:
         Returns
         -------
         Prediction
-            The answer for the first ``n_frames`` of the recording; a longer one is said to be cut.
+            The answer for the first ``longest_s`` of the recording; a longer one is said to be cut.
 
         Raises
         ------
@@ -94,11 +97,10 @@ class Model:
             When the recording cannot be used; one line that says why.
         """
         samples, rate = _samples(audio, sample_rate_hz)
-        waveform = to_waveform(samples, rate, self.audio)
-        probabilities = self.network.predict_on_batch(self._features(waveform)[None])[0]
+        probabilities, _ = self._hear(samples, rate)
         duration_s = len(samples) / rate
         found = warnings_about(to_mono(samples))
-        if duration_s > self.longest_s + self.features.n_fft / self.audio.sample_rate_hz:
+        if duration_s > self.longest_s + SLACK_S:
             found.append("cut")
         return Prediction(
             label=self.classes[int(np.argmax(probabilities))],
@@ -131,25 +133,39 @@ class Model:
         SerError
             When the model has no attention layer, or the recording cannot be used.
         """
-        from ser import models
-
         samples, rate = _samples(audio, sample_rate_hz)
-        waveform = to_waveform(samples, rate, self.audio)
-        network = models.attention_weights(self.network)
-        weights = network.predict_on_batch(self._features(waveform)[None])[0]
+        _, weights = self._hear(samples, rate)
+        if weights is None:
+            raise SerError("this model has no attention layer to look into.")
         step_s = self.longest_s / len(weights)
         return weights, (np.arange(len(weights)) + 0.5) * step_s
 
-    @property
-    def longest_s(self) -> float:
-        """Seconds of a recording that the model hears."""
-        return self.features.n_frames * self.features.hop_length / self.audio.sample_rate_hz
 
-    def _features(self, waveform: np.ndarray) -> np.ndarray:
-        from ser import features
+def _of_keras(file: Path) -> Model:
+    backend.load()
+    from ser import features, models
 
-        array = features.extract(waveform, self.audio.sample_rate_hz, self.features)
-        return features.to_rows(array, self.features)
+    network, card = models.with_attention(models.load(file)), models.read_card(file)
+    audio = from_dict(AudioConfig, card["audio"], source="the model's card")
+    config = from_dict(FeatureConfig, card["features"], source="the model's card")
+
+    def hear(samples: np.ndarray, rate: float) -> Heard:
+        rows = features.compute(samples, rate, audio, config)
+        found = network.predict_on_batch(rows[None])
+        return (found[0][0], found[1][0]) if isinstance(found, list) else (found[0], None)
+
+    longest_s = config.n_frames * config.hop_length / audio.sample_rate_hz
+    return Model(hear, longest_s, card)
+
+
+def _of_bundle(folder: Path) -> Model:
+    opened = bundle.load(folder)
+    audio = AudioConfig(sample_rate_hz=opened.sample_rate_hz)  # it trims itself
+
+    def hear(samples: np.ndarray, rate: float) -> Heard:
+        return opened(to_waveform(samples, rate, audio))
+
+    return Model(hear, opened.window_s, opened.card)
 
 
 def _samples(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
@@ -167,13 +183,13 @@ def find_model(path: Path | str | None = None) -> Path:
     Parameters
     ----------
     path : path, optional
-        A ``.keras`` file or a run folder; where left out, the newest finished run under
-        ``models/runs``, then the newest file under ``models``.
+        A bundle, a ``.keras`` file or a run folder; where left out, the newest finished run under
+        ``models/runs``, then the newest bundle or file under ``models``.
 
     Returns
     -------
     Path
-        A ``.keras`` file.
+        A bundle or a ``.keras`` file.
 
     Raises
     ------
@@ -182,13 +198,18 @@ def find_model(path: Path | str | None = None) -> Path:
     """
     if path is not None:
         path = Path(path)
+        if (path / bundle.CARD).is_file():
+            return path
         file = path / MODEL_FILE if path.is_dir() else path
         if not file.is_file():
-            raise SerError(f"{path}: no model there. Expected a run folder or a .keras file.")
+            raise SerError(
+                f"{path}: no model there. Expected a bundle, a run folder or a .keras file."
+            )
         return file
     finished = [run / MODEL_FILE for run in paths().finished_runs()]
-    found = finished or list(paths().models.glob("*.keras"))
-    found = [file for file in found if file.is_file()]
+    released = [card.parent for card in paths().models.glob(f"*/{bundle.CARD}")]
+    found = finished or [*released, *paths().models.glob("*.keras")]
+    found = [file for file in found if file.exists()]
     if not found:
         raise SerError(
             f"no trained model under {shown(paths().models)}. Train one with `ser train`, or name "
@@ -215,8 +236,5 @@ def load_model(path: Path | str | None = None) -> Model:
     SerError
         When there is no model, or its file is damaged.
     """
-    file = find_model(path)
-    backend.load()
-    from ser import models
-
-    return Model(models.load(file), models.read_card(file))
+    found = find_model(path)
+    return _of_bundle(found) if found.is_dir() else _of_keras(found)

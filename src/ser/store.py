@@ -77,6 +77,22 @@ class FrontEnd:
         name = augment.variants_hash(self.augmentation)
         return self.folder / ("original" if variant == 0 else f"{name}-{variant:02d}")
 
+    def bank(self, variant: int) -> Bank:
+        """Open the files that hold one variant of all clips.
+
+        Parameters
+        ----------
+        variant : int
+            0 for the originals.
+
+        Returns
+        -------
+        Bank
+            In half precision where it holds an encoder's states, which are many.
+        """
+        half = self.features.kinds[0] in ("whisper", "ssl")
+        return Bank(self.stem(variant), self.shape, half=half)
+
 
 @dataclass(frozen=True)
 class FeatureSet:
@@ -197,7 +213,7 @@ def build(
     variants = range(front_end.augmentation.n_variants + 1)
     if repair:
         _delete_damaged(front_end, variants)
-    banks = [Bank(front_end.stem(variant), front_end.shape) for variant in variants]
+    banks = [front_end.bank(variant) for variant in variants]
     keys = table["pcm_sha256"].tolist()
     first: dict[str, int] = {}
     for position, key in enumerate(keys):
@@ -337,7 +353,7 @@ def _delete_damaged(front_end: FrontEnd, variants: range) -> None:
     for variant in variants:
         stem = front_end.stem(variant)
         try:
-            bank = Bank(stem, front_end.shape)
+            bank = front_end.bank(variant)
             bank.verify(np.arange(len(bank)))
         except CacheError:
             Bank.delete(stem)

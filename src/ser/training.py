@@ -34,6 +34,7 @@ from ser.errors import SerError
 from ser.files import cannot_write
 from ser.models.committee import MemberwiseCrossEntropy, members_of
 from ser.models.layers import Standardise
+from ser.optimizers import SlowerEncoder
 from ser.paths import shown
 
 PREDICTION_BATCH = 128
@@ -177,7 +178,9 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
     options: dict[str, Any] = {"learning_rate": config.learning_rate, "clipnorm": config.clip_norm}
     if config.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
-    if config.weight_decay:
+    if config.encoder_rate != 1.0:
+        optimizer = SlowerEncoder(config.encoder_rate, weight_decay=config.weight_decay, **options)
+    elif config.weight_decay:
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
         optimizer = keras.optimizers.Adam(**options)

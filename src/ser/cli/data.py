@@ -1,4 +1,4 @@
-"""Corpora, the metadata table, features."""
+"""Corpora, pretrained encoders, the metadata table, features."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ser.errors import SerError
 
 data = typer.Typer(help="Get the corpora, or use folders you already have.", no_args_is_help=True)
 app.add_typer(data, name="data")
+encoders = typer.Typer(help="Get pretrained speech encoders.", no_args_is_help=True)
+app.add_typer(encoders, name="pretrained")
 
 
 @data.command("list")
@@ -51,6 +53,32 @@ def data_download(
     failed = [outcome for outcome in download_all(names, source=source) if outcome.error]
     if failed:
         raise SerError("\n".join(str(outcome.error) for outcome in failed))
+
+
+@encoders.command("list")
+def pretrained_list() -> None:
+    """Show every encoder: whether its weights are here, its size, where it comes from."""
+    from ser import pretrained
+
+    for name, encoder in pretrained.ENCODERS.items():
+        state = "here" if pretrained.is_here(name) else "not here"
+        size = f"{encoder.blocks} blocks of width {encoder.width}"
+        typer.echo(f"{name:16s} {size}, {encoder.n_bytes / 1e6:.0f} MB — {state}")
+        typer.echo(
+            f"{'':16s} https://huggingface.co/{encoder.repository}, licence: {encoder.licence}"
+        )
+
+
+@encoders.command("download")
+def pretrained_download(
+    names: Annotated[list[str], typer.Argument(help="Names from `ser pretrained list`.")],
+) -> None:
+    """Download the weights of encoders from the Hugging Face hub."""
+    from ser import pretrained
+
+    for name in names:
+        pretrained.download(name)
+        typer.echo(f"{name}: its weights are here.")
 
 
 @app.command()

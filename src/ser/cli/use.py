@@ -18,7 +18,7 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="Recordings, any format and rate.")],
     model: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--model", "-m", help="A .keras file or a run folder; else the newest run."),
+        typer.Option("--model", "-m", help="A bundle, run folder or .keras file; else the newest."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one list.")] = False,
 ) -> None:
@@ -41,3 +41,19 @@ def predict(
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
     if problems:
         raise SerError("\n".join(problems))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder or a .keras file.")],
+    to: Annotated[Path, typer.Option("--to", help="The bundle's folder.")],
+    half: Annotated[bool, typer.Option(help="Large ONNX constants in half precision.")] = False,
+) -> None:
+    """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
+    from ser.export.bundle import export as write
+    from ser.inference import find_model
+    from ser.paths import shown
+
+    folder = write(find_model(run), to, half=half)
+    for path in sorted(folder.iterdir()):
+        typer.echo(f"written: {shown(path)} ({path.stat().st_size / 1e6:.2f} MB)")

@@ -26,6 +26,8 @@ ARCHITECTURES = (
     "cnn_transformer",
     "parallel",
     "residual_lstm",
+    "states_lstm",
+    "whisper_lstm",
 )
 CARD = "ser.json"
 
@@ -95,7 +97,9 @@ def load(path: Path | str) -> keras.Model:
     """
     import keras
 
-    from ser.models import committee, layers  # noqa: F401  registers what a saved model names
+    # these register what a saved model names
+    from ser.models import committee, layers  # noqa: F401
+    from ser.pretrained import whisper  # noqa: F401
 
     path = Path(path)
     if not path.is_file():
@@ -195,3 +199,34 @@ def attention_weights(model: keras.Model) -> keras.Model:
     return keras.Model(
         model.input, keras.layers.Average()([network(model.input) for network in networks])
     )
+
+
+def with_attention(model: keras.Model) -> keras.Model:
+    """Make a model that gives probabilities, and the weights over time beside them if it has any.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Of this package.
+
+    Returns
+    -------
+    keras.Model
+        ``(n_clips, n_frames, n_features)`` to a list: probabilities ``(n_clips, n_classes)`` and
+        weights ``(n_clips, n_steps)`` as `attention_weights` gives them. A model without attention
+        comes back as it is, and answers with probabilities alone.
+    """
+    import keras
+
+    from ser.models.committee import MeanOfMembers, members_of
+
+    pairs = []
+    for member in members_of(model):
+        if "attention" not in [layer.name for layer in member.layers]:
+            return model
+        weights = member.get_layer("attention").output[1]
+        pairs.append(keras.Model(member.input, [member.output, weights])(model.input))
+    if len(pairs) == 1:
+        return keras.Model(model.input, pairs[0])
+    probabilities = MeanOfMembers()([found for found, _ in pairs])
+    return keras.Model(model.input, [probabilities, keras.layers.Average()([w for _, w in pairs])])

@@ -1,0 +1,1 @@
+"""A trained model becomes files that run without TensorFlow, librosa or even Python."""

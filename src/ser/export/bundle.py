@@ -1,0 +1,92 @@
+"""Write a model bundle: one graph in three formats, a card, checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ser import bundle, models
+from ser.config import AudioConfig, FeatureConfig, from_dict
+from ser.errors import SerError
+from ser.export import graph
+from ser.files import write_json, writing
+
+
+def export(
+    model_file: Path,
+    folder: Path,
+    *,
+    temperature: float = 1.0,
+    threshold: float = 0.0,
+    kinds: Sequence[str] = tuple(bundle.FILES),
+    half: bool = False,
+) -> Path:
+    """Make a bundle of a saved model.
+
+    Parameters
+    ----------
+    model_file : Path
+        A ``.keras`` file of this package.
+    folder : Path
+        Where the bundle goes; files of an earlier one are replaced.
+    temperature : float
+        See `ser.export.graph.graph`.
+    threshold : float
+        Below this probability an answer is called uncertain, 0 to 1.
+    kinds : sequence of str
+        Out of `ser.bundle.FILES`.
+    half : bool
+        Keep large constants of the ONNX file in half precision.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    SerError
+        When the model cannot be read or its features cannot be exported, an extra is not
+        installed, or the disk is full.
+    """
+    model, card = models.load(model_file), models.read_card(model_file)
+    audio = from_dict(AudioConfig, card["audio"], source=str(model_file))
+    features = from_dict(FeatureConfig, card["features"], source=str(model_file))
+    if unknown := sorted(set(kinds) - set(bundle.FILES)):
+        raise SerError(f"no format {unknown[0]!r}. Allowed: {', '.join(bundle.FILES)}.")
+    files: dict[str, Any] = {}
+    for kind in kinds:
+        n_clips = -1 if kind == "onnx" else 1
+        answer = graph.graph(model, audio, features, temperature, n_clips=n_clips)
+        if kind == "onnx":
+            data = graph.to_onnx(answer, half=half)
+        else:
+            data = graph.to_litert(answer, quantise=kind == "litert-int8")
+        with writing(folder / bundle.FILES[kind]) as temporary:
+            temporary.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        files[kind] = {"file": bundle.FILES[kind], "sha256": digest, "bytes": len(data)}
+    write_json(
+        folder / bundle.CARD,
+        {
+            "format": bundle.FORMAT,
+            "classes": card["classes"],
+            "audio": card["audio"],
+            "features": card["features"],
+            "sample_rate_hz": audio.sample_rate_hz,
+            "window_s": features.n_frames * features.hop_length / audio.sample_rate_hz,
+            "temperature": temperature,
+            "threshold": threshold,
+            "files": files,
+            **{key: card.get(key) for key in ORIGIN},
+        },
+    )
+    return folder
+
+
+ORIGIN = (
+    *("recipe", "protocol", "fold", "test", "seed"),
+    *("data_fingerprint", "n_parameters", "packages"),
+)

@@ -1,0 +1,163 @@
+"""A trained model and its front end as one graph, and that graph as ONNX and LiteRT files."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ser import backend, models
+from ser.config import AudioConfig, FeatureConfig
+from ser.errors import SerError
+from ser.export import front_end
+
+OPSET = 17
+HALF_FROM = 1_000  # values; smaller constants stay in single precision
+
+
+def graph(
+    model: Any,
+    audio: AudioConfig,
+    features: FeatureConfig,
+    temperature: float = 1.0,
+    *,
+    n_clips: int = -1,
+) -> Callable[[Any], dict[str, Any]]:
+    """Put front end, model and calibration together.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Features to probabilities.
+    audio, features : AudioConfig, FeatureConfig
+        Its front end.
+    temperature : float
+        Divides the logarithms of the probabilities before they are normalised again (Guo et al.,
+        "On calibration of modern neural networks", ICML 2017); over 1 makes answers less sure.
+    n_clips : int
+        What the graph says of the first axis inside it. LiteRT needs 1 to be said; tf2onnx reorders
+        axes wrongly when it is, and takes -1.
+
+    Returns
+    -------
+    function of tensor
+        ``waveform`` of shape ``(n_samples,)``, float32, mono, at ``audio.sample_rate_hz``, to
+        ``probabilities`` of shape ``(n_classes,)`` and, where the model has attention,
+        ``attention`` of shape ``(n_steps,)``, which sums to one over the model's whole window.
+
+    Raises
+    ------
+    SerError
+        When Keras does not run on TensorFlow, or the features cannot be exported.
+    """
+    if backend.load().config.backend() != "tensorflow":
+        raise SerError("exporting needs TensorFlow: leave KERAS_BACKEND unset.")
+    import tensorflow as tf
+
+    heard = models.with_attention(model)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")])
+    def answer(waveform: Any) -> dict[str, Any]:
+        rows = front_end.compute(waveform, audio, features, n_clips=n_clips)
+        found = tf.nest.flatten(heard(rows, training=False))
+        logits = tf.math.log(tf.maximum(found[0][0], 1e-12)) / temperature
+        answers = {"probabilities": tf.nn.softmax(logits)}
+        if len(found) > 1:
+            answers["attention"] = found[1][0]
+        return answers
+
+    return answer
+
+
+def to_onnx(answer: Any, *, half: bool = True) -> bytes:
+    """Convert a graph to ONNX.
+
+    Parameters
+    ----------
+    answer : function
+        As `graph` makes it.
+    half : bool
+        Keep large constants in half precision, and compute in single precision all the same.
+
+    Returns
+    -------
+    bytes
+        A file.
+
+    Raises
+    ------
+    SerError
+        When the converter is not installed.
+    """
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise SerError(
+            "export to ONNX needs its extra: pip install 'ser-honest[export]'."
+        ) from error
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, _ = tf2onnx.convert.from_function(
+            answer, input_signature=answer.input_signature, opset=OPSET
+        )
+    if half:
+        _halve(found)
+    for value in [*found.graph.input, *found.graph.output]:
+        value.doc_string = ""
+    found.producer_name, found.doc_string = (
+        "ser-honest",
+        "speech emotion: waveform to probabilities",
+    )
+    return bytes(found.SerializeToString())
+
+
+def _halve(proto: Any) -> None:
+    """Store large constants as float16 and cast them back where they are used."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in proto.graph.initializer:
+        size = int(np.prod(tensor.dims))
+        if tensor.data_type != TensorProto.FLOAT or size < HALF_FROM:
+            continue
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}:half"))
+        casts.append(helper.make_node("Cast", [f"{name}:half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.checker.check_model(proto)
+
+
+def to_litert(answer: Any, *, quantise: bool = False) -> bytes:
+    """Convert a graph to LiteRT (TensorFlow Lite).
+
+    Parameters
+    ----------
+    answer : function
+        As `graph` makes it.
+    quantise : bool
+        Keep weights in 8 bits; activations stay in single precision.
+
+    Returns
+    -------
+    bytes
+        A ``.tflite`` file; resize its input to the clip's number of samples before use.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants
+
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        answer.get_concrete_function(), lower_control_flow=False
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    if quantise:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bytes(converter.convert())

@@ -1,0 +1,545 @@
+"""Pretrained encoders: equal to an independent computation, whatever stands beside a clip."""
+
+import dataclasses
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import one_line
+from safetensors.numpy import save_file
+from scipy.special import erf
+
+from ser import features, metadata, models, pretrained, store
+from ser.audio import decode, to_waveform
+from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, ModelConfig
+from ser.optimizers import SlowerEncoder
+from ser.pretrained import front_end, ssl, whisper
+
+AUDIO = AudioConfig(sample_rate_hz=16_000)
+RNG = np.random.default_rng(7)
+
+
+def states_of(name, *states, hop_length=320, kind="whisper", **options):
+    return FeatureConfig(
+        kinds=(kind,),
+        encoder=name,
+        states=states,
+        n_fft=400,
+        hop_length=hop_length,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def speech(demo_shelf):
+    """A clip of the demo corpus at 16 kHz."""
+    recording = decode(next(demo_shelf.rglob("*.wav")))
+    return to_waveform(recording.samples, recording.sample_rate_hz, AUDIO)
+
+
+def small_tensors(width=16, blocks=2):
+    """Random weights by the names of a Hugging Face checkpoint."""
+    sizes = {"conv1.weight": (width, 80, 3), "conv2.weight": (width, width, 3)}
+    sizes |= {"conv1.bias": (width,), "conv2.bias": (width,)}
+    sizes |= {"layer_norm.weight": (width,), "layer_norm.bias": (width,)}
+    sizes |= {"embed_positions.weight": (1500, width)}
+    for number in range(blocks):
+        layer = f"layers.{number}."
+        for part in "qkv":
+            sizes[f"{layer}self_attn.{part}_proj.weight"] = (width, width)
+        sizes[f"{layer}self_attn.out_proj.weight"] = (width, width)
+        for part in ("q", "v", "out"):
+            sizes[f"{layer}self_attn.{part}_proj.bias"] = (width,)
+        for norm in ("self_attn_layer_norm", "final_layer_norm"):
+            sizes |= {f"{layer}{norm}.weight": (width,), f"{layer}{norm}.bias": (width,)}
+        sizes |= {f"{layer}fc1.weight": (4 * width, width), f"{layer}fc1.bias": (4 * width,)}
+        sizes |= {f"{layer}fc2.weight": (width, 4 * width), f"{layer}fc2.bias": (width,)}
+    return {k: RNG.normal(size=v).astype(np.float32) / 4 for k, v in sizes.items()}
+
+
+SMALL = pretrained.Encoder("someone/small", "abc", "", 0, width=16, heads=2, blocks=2)
+
+
+def reference(log_mel, tensors, *, heads, blocks):
+    """Whisper's encoder after its paper, in double precision, one clip at a time."""
+
+    def convolve(x, name, stride):
+        kernel, padded = tensors[f"{name}.weight"], np.pad(x, ((1, 1), (0, 0)))
+        starts = range(0, len(padded) - 2, stride)
+        steps = [np.einsum("ti,oit->o", padded[s : s + 3], kernel) for s in starts]
+        return gelu(np.stack(steps) + tensors[f"{name}.bias"])
+
+    def gelu(x):
+        return x * (1 + erf(x / np.sqrt(2))) / 2
+
+    def normalise(x, name):
+        x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+        return x * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
+
+    def dense(x, name):
+        return x @ tensors[f"{name}.weight"].T + tensors.get(f"{name}.bias", 0)
+
+    x = convolve(convolve(log_mel.astype(np.float64), "conv1", 1), "conv2", 2)
+    x = x + tensors["embed_positions.weight"][: len(x)]
+    found = [x]
+    for number in range(blocks):
+        layer = f"layers.{number}."
+        y = normalise(x, f"{layer}self_attn_layer_norm")
+        q, k, v = (dense(y, f"{layer}self_attn.{part}_proj") for part in "qkv")
+        mixed = []
+        for part in np.split(np.arange(x.shape[1]), heads):
+            scores = np.exp(q[:, part] @ k[:, part].T / np.sqrt(len(part)))
+            mixed.append(scores / scores.sum(axis=1, keepdims=True) @ v[:, part])
+        x = x + dense(np.concatenate(mixed, axis=1), f"{layer}self_attn.out_proj")
+        y = normalise(x, f"{layer}final_layer_norm")
+        x = x + dense(gelu(dense(y, f"{layer}fc1")), f"{layer}fc2")
+        found.append(x)
+    found[-1] = normalise(x, "layer_norm")
+    return found
+
+
+# The front end ------------------------------------------------------------------------------------
+
+
+def test_log_mel_is_the_one_of_the_paper(speech):
+    found = front_end.log_mel(speech)
+    assert found.shape == (len(speech) // 160, 80)
+    assert found.dtype == np.float32
+    padded = np.pad(speech.astype(np.float64), 200, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    frames = [padded[160 * t : 160 * t + 400] * window for t in range(len(found))]
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    log = np.log10(np.maximum(power @ front_end._mel_basis().T, 1e-10))
+    expected = (np.maximum(log, log.max() - 8) + 4) / 4
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_mel_filters_are_the_released_ones(real_encoder):
+    with np.load(real_encoder / "mel_filters.npz") as released:
+        np.testing.assert_allclose(front_end._mel_basis(), released["mel_80"], atol=1e-7)
+
+
+def test_positions_are_the_released_ones(real_encoder):
+    with np.load(real_encoder / "encoder_fp16.npz") as released:
+        expected = released["position_encodings/encodings"].astype(np.float32)
+    np.testing.assert_allclose(whisper.positions(1500, 384), expected, atol=5e-4)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 5, 6])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_pooling_averages_what_is_there(n_steps, size):
+    sequence = RNG.normal(size=(n_steps, 3))
+    found = front_end.pool(sequence, size)
+    expected = [sequence[i : i + size].mean(axis=0) for i in range(0, n_steps, size)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+# The encoder --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A small encoder with random weights, and the weights."""
+    tensors = small_tensors()
+    model = whisper.encoder(60, width=16, heads=2, blocks=2)
+    whisper.set_weights(model, tensors)
+    return model, tensors
+
+
+@pytest.mark.parametrize("n_frames", [60, 59, 31, 2, 1])
+def test_states_are_those_of_an_independent_computation(small, n_frames):
+    model, tensors = small
+    batch = np.zeros((2, 60, 80), np.float32)
+    batch[0, :n_frames] = RNG.normal(size=(n_frames, 80))
+    batch[1] = RNG.normal(size=(60, 80))  # a neighbour changes nothing, nor does padding
+    expected = reference(batch[0, :n_frames], tensors, heads=2, blocks=2)
+    for found, values in zip(model.predict_on_batch(batch), expected, strict=True):
+        np.testing.assert_allclose(found[0, : len(values)], values, atol=1e-3)
+
+
+def test_the_first_blocks_alone_give_the_same_states(small):
+    model, tensors = small
+    shorter = whisper.encoder(60, width=16, heads=2, blocks=1, last_norm=False)
+    whisper.set_weights(shorter, tensors)
+    batch = RNG.normal(size=(1, 60, 80)).astype(np.float32)
+    whole, part = model.predict_on_batch(batch), shorter.predict_on_batch(batch)
+    assert (len(whole), len(part)) == (3, 2)
+    for a, b in zip(whole, part, strict=False):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_an_encoder_hears_at_most_thirty_seconds():
+    with pytest.raises(ValueError, match="1 to 3000 frames of 10 ms, found 3001"):
+        whisper.encoder(3001)
+
+
+def test_released_weights_on_real_speech(real_encoder, real_speech):
+    recording = decode(sorted(real_speech.rglob("*.flac"))[100])
+    waveform = to_waveform(recording.samples, recording.sample_rate_hz, AUDIO)
+    config = states_of("whisper-tiny.en", 0, 1, 2, 3, 4)
+    found = features.extract(waveform, 16_000, config)
+    tensors = pretrained.weights("whisper-tiny.en")
+    expected = reference(front_end.log_mel(waveform), tensors, heads=6, blocks=4)
+    assert np.abs(expected[2]).max() > 1
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-3)
+    pooled = features.extract(waveform, 16_000, states_of("whisper-tiny.en", 3, 2, hop_length=640))
+    both = np.concatenate([expected[3], expected[2]], axis=1)
+    np.testing.assert_allclose(pooled, front_end.pool(both, 2), atol=1e-3)
+    assert features.feature_names(config)[384] == "state 1 channel 0"
+
+
+# Through the store --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_encoder(monkeypatch, tmp_path):
+    """The small encoder among the others, its weights in SER_PRETRAINED."""
+    named = {f"{pretrained.PREFIX}{k}": v for k, v in small_tensors().items()}
+    path = tmp_path / "shelf" / "small" / pretrained.WEIGHTS_FILE
+    path.parent.mkdir(parents=True)
+    save_file(named, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = dataclasses.replace(SMALL, sha256=digest, n_bytes=path.stat().st_size)
+    monkeypatch.setitem(pretrained.ENCODERS, "small", known)
+    monkeypatch.setenv("SER_PRETRAINED", str(tmp_path / "shelf"))
+    front_end._encoder.cache_clear()
+    yield path
+    front_end._encoder.cache_clear()
+
+
+def test_states_go_through_the_store_in_half_precision(project, demo_table, small_encoder):
+    augmentation = AugmentationConfig(n_variants=1)
+    config = states_of("small", 1, 2, hop_length=640, n_frames=50)
+    front = store.FrontEnd(AUDIO, config, augmentation)
+    table = demo_table.iloc[:3]
+    found = store.build(table, front, n_jobs=1, progress=False)
+    assert found.shape == (3, 2, 50, 32)
+    assert sorted(p.suffix for p in front.folder.glob("original.*")) == [".csv", ".f16"]
+    recording = decode(metadata.clip_path(table.iloc[0]))
+    expected = features.compute(recording.samples, recording.sample_rate_hz, AUDIO, config)
+    np.testing.assert_allclose(found.take([0])[0], expected, rtol=1e-3, atol=1e-5)
+    found.verify()
+    again = store.build(table, front, n_jobs=1, progress=False)
+    assert again.n_computed == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"kinds": ("whisper", "mfcc")}, ("stand alone",)),
+        ({"n_deltas": 1}, ("stand alone",)),
+        ({"hop_length": 512}, ("whisper needs a hop_length of 320 or a multiple",)),
+        ({"encoder": None}, ("whisper needs an encoder",)),
+        ({"states": ()}, ("at least one of its states",)),
+        ({"states": (1, 1)}, ("only once",)),
+        (
+            {"kinds": ("whisper_mel",), "hop_length": 320},
+            ("whisper_mel needs a hop_length of 160",),
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, parts):
+    settings = {"kinds": ("whisper",), "encoder": "whisper-tiny.en", "states": (2,)}
+    with pytest.raises(ValueError, match=r".*".join(parts)):
+        FeatureConfig(**{**settings, "hop_length": 320, **options})
+
+
+def test_another_rate_is_refused(speech):
+    with one_line("whisper_mel", "16,000 Hz", "22050"):
+        features.extract(speech, 22_050, FeatureConfig(kinds=("whisper_mel",), hop_length=160))
+
+
+def test_a_state_that_an_encoder_has_not_is_refused(small_encoder, speech):
+    with one_line("small has states 0 to 2, found 3"):
+        features.extract(speech, 16_000, states_of("small", 3))
+
+
+# In a model ---------------------------------------------------------------------------------------
+
+TUNED = ModelConfig(
+    architecture="whisper_lstm",
+    options={
+        "encoder": "small",
+        "blocks": 2,
+        "states": [1, 2],
+        "trainable_blocks": 1,
+        "projection": 8,
+        "lstm_units": 4,
+        "heads": 2,
+        "attention_units": 4,
+        "input_dropout": 0.0,
+        "projection_dropout": 0.0,
+        "head_dropout": 0.0,
+    },
+)
+
+
+def build(n_frames=40, **options):
+    config = dataclasses.replace(TUNED, options={**TUNED.options, **options})
+    return models.build(config, n_frames=n_frames, n_features=80, n_classes=3)
+
+
+def mel_clips(n, n_frames=40):
+    return RNG.normal(size=(n, n_frames, 80)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"trainable_blocks": 0}, set()),
+        ({}, {"block_2"}),
+        ({"trainable_blocks": 2}, {"block_1", "block_2"}),
+        ({"trainable_blocks": 2, "train_stem": True}, {"conv_1", "conv_2", "block_1", "block_2"}),
+    ],
+)
+def test_only_the_last_blocks_are_trained(small_encoder, options, expected):
+    model = build(**options)
+    trained = {v.path.split("/")[0] for v in model.trainable_variables}
+    assert {re.sub(r"(block_\d)_.*", r"\1", t) for t in trained} - {"norm"} - HEAD == expected
+    assert ("norm" in trained) == ("block_2" in expected)
+
+
+HEAD = {"projection", "lstm", "attention", "probabilities"}
+HEAD |= {"normalise_state_1", "normalise_state_2"}
+
+
+def test_a_fine_tuned_model_carries_its_encoder(small_encoder, tmp_path):
+    model, batch = build(), mel_clips(3)
+    batch[1, 25:] = 0
+    expected = model.predict_on_batch(batch)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(batch[1:2]), expected[1:2], atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    small_encoder.unlink()  # what is saved needs nothing else
+    loaded = models.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(batch), expected)
+    weights = models.attention_weights(loaded).predict_on_batch(batch)
+    assert weights.shape == (3, 5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_encoder_learns_at_a_rate_of_its_own(small_encoder):
+    changes = {}
+    for rate in (1.0, 1e-3):
+        keras.utils.set_random_seed(0)
+        model = build(trainable_blocks=2)
+        before = {v.path: v.numpy() for v in model.trainable_variables}
+        optimizer = SlowerEncoder(rate, learning_rate=0.01, weight_decay=0.0)
+        optimizer = SlowerEncoder.from_config(optimizer.get_config())
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        model.train_on_batch(mel_clips(6), np.arange(6) % 3)
+        changes[rate] = {v.path: v.numpy() - before[v.path] for v in model.trainable_variables}
+    for path, whole in changes[1.0].items():
+        if path.endswith("key/bias"):  # softmax does not see it: its gradient is rounding noise
+            continue
+        slower = np.linalg.norm(changes[1e-3][path]) / np.linalg.norm(whole)
+        encoder = path.startswith(("block_", "norm/"))
+        assert slower == pytest.approx(1e-3 if encoder else 1.0, rel=0.3), path
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"blocks": 3}, ("small has 1 to 2 blocks",)),
+        ({"states": [3]}, ("states 0 to as many",)),
+        ({"encoder": "smal"}, ("no encoder 'smal'", "small")),
+    ],
+)
+def test_a_model_that_the_encoder_does_not_allow_is_refused(small_encoder, options, parts):
+    with one_line(*parts):
+        build(**options)
+
+
+def test_a_model_needs_what_whisper_hears(small_encoder):
+    with one_line("80 mel bands", "whisper_mel"):
+        models.build(TUNED, n_frames=40, n_features=40, n_classes=3)
+
+
+# Weights ------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_encoder_is_named_with_the_others():
+    with one_line("no encoder 'whisper-tinyen'", "whisper-tiny.en", "whisper-base"):
+        pretrained.get("whisper-tinyen")
+
+
+def test_weights_that_are_not_here_are_one_command_away(monkeypatch, tmp_path):
+    monkeypatch.setenv("SER_PRETRAINED", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert not pretrained.is_here("whisper-base.en")
+    with one_line("whisper-base.en", "290 MB", "`ser pretrained download whisper-base.en`"):
+        pretrained.weights("whisper-base.en")
+
+
+def test_weights_that_were_changed_are_refused(small_encoder):
+    assert pretrained.is_here("small")
+    assert len(pretrained.weights("small")) == len(small_tensors())
+    data = bytearray(small_encoder.read_bytes())
+    data[-1] ^= 1
+    small_encoder.write_bytes(data)
+    with one_line("not the released weights of someone/small", "SHA-256", "Remove the file"):
+        pretrained.weights("small")
+
+
+def test_another_encoder_in_the_same_place_is_refused(small_encoder):
+    small_encoder.unlink()
+    np.savez(small_encoder.with_name(pretrained.CTRANSLATE2_FILE), **{"conv1/weight": np.ones(3)})
+    with one_line("not the encoder of someone/small"):
+        pretrained.weights("small")
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hugging Face hub as one file needs."""
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, body):
+        server = self.server
+        server.asked.append((self.command, self.path))
+        known = self.path == f"/someone/small/resolve/{'a' * 40}/{pretrained.WEIGHTS_FILE}"
+        self.send_response(200 if known else 404)
+        if known:
+            self.send_header("ETag", f'"{hashlib.sha256(server.data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("Content-Length", str(len(server.data) if known else 0))
+        self.end_headers()
+        if known and body:
+            self.wfile.write(server.data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(small_encoder):
+    """A hub on this machine that serves the weights of the small encoder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.data, asked = small_encoder.read_bytes(), []
+    server.asked = asked
+    server.fetched = lambda: sum(how == "GET" and "/resolve/" in path for how, path in asked)
+    small_encoder.unlink()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def download(home, endpoint, **more):
+    """Run `ser pretrained download small` as a user would, in a process of its own."""
+    known = dataclasses.replace(pretrained.ENCODERS["small"], revision="a" * 40)
+    code = (
+        "import sys; from ser import pretrained, cli\n"
+        f"pretrained.ENCODERS['small'] = pretrained.{known!r}\n"
+        "sys.argv = ['ser', 'pretrained', 'download', 'small']; cli.main()"
+    )
+    environment = {**os.environ, "HF_HOME": str(home), "HF_ENDPOINT": endpoint, **more}
+    environment.pop("SER_PRETRAINED", None)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_weights_come_from_the_hub_once(hub, tmp_path):
+    endpoint = f"http://127.0.0.1:{hub.server_port}"
+    shown = download(tmp_path / "home", endpoint)
+    assert shown.returncode == 0, shown.stderr
+    assert "small: its weights are here." in shown.stdout
+    assert hub.fetched() == 1
+    (found,) = (tmp_path / "home").rglob(pretrained.WEIGHTS_FILE)
+    assert found.read_bytes() == hub.data
+    again = download(tmp_path / "home", endpoint, HF_HUB_OFFLINE="1")
+    assert again.returncode == 0, again.stderr
+    assert hub.fetched() == 1
+
+
+def test_a_hub_that_sends_something_else_leaves_nothing_behind(hub, tmp_path):
+    hub.data = hub.data[:-1] + b"?"
+    shown = download(tmp_path / "home", f"http://127.0.0.1:{hub.server_port}")
+    assert shown.returncode == 2
+    assert "not the released weights of someone/small" in shown.stderr
+    assert not [p for p in (tmp_path / "home").rglob("blobs/*") if p.is_file()]
+
+
+@pytest.mark.parametrize("more", [{"HF_HUB_OFFLINE": "1"}, {}])
+def test_without_the_file_one_line_says_what_to_do(hub, tmp_path, more):
+    endpoint = f"http://127.0.0.1:{hub.server_port}/nowhere"
+    shown = download(tmp_path / "home", endpoint, **more)
+    assert shown.returncode == 2
+    lines = [line for line in shown.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, shown.stderr
+    assert "the Hugging Face hub gave no model.safetensors of someone/small" in lines[0]
+    assert "SER_PRETRAINED" in lines[0]
+
+
+# wav2vec 2.0 and its kin --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["Wav2Vec2", "Hubert", "WavLM"])
+def saved(request, tmp_path_factory):
+    """A tiny encoder with random weights, as `save_pretrained` writes it."""
+    transformers = pytest.importorskip("transformers", reason="make test EXTRAS=ssl")
+    torch = pytest.importorskip("torch", reason="make test EXTRAS=ssl")
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{request.param}Config")(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8, 8, 8, 8, 8, 8, 8),
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+    )
+    folder = tmp_path_factory.mktemp(request.param)
+    getattr(transformers, f"{request.param}Model")(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return str(folder)
+
+
+def test_states_of_wav2vec_are_those_of_transformers(saved, speech):
+    import torch
+    import transformers
+
+    config = states_of(saved, 0, 2, kind="ssl")
+    found = features.extract(speech, 16_000, config)
+    model = transformers.AutoModel.from_pretrained(saved).eval()
+    scaled = (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
+    with torch.inference_mode():
+        states = model(torch.tensor(scaled)[None], output_hidden_states=True).hidden_states
+    expected = np.concatenate([states[0][0].numpy(), states[2][0].numpy()], axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert len(features.feature_names(config)) == found.shape[1] == 32
+    pooled = features.extract(speech, 16_000, states_of(saved, 0, 2, kind="ssl", hop_length=1280))
+    np.testing.assert_allclose(pooled, front_end.pool(found, 4), atol=1e-4)
+
+
+def test_states_that_wav2vec_has_not_are_refused(saved, speech):
+    with one_line("features.states must be 0 to 2, found 3"):
+        features.extract(speech, 16_000, states_of(saved, 3, kind="ssl"))
+
+
+def test_an_encoder_that_is_nowhere_is_refused(saved, speech, tmp_path):
+    with one_line("cannot be had", "Hugging Face hub", "save_pretrained"):
+        features.extract(speech, 16_000, states_of(str(tmp_path / "none"), 1, kind="ssl"))
+
+
+def test_without_transformers_the_extra_is_named(monkeypatch, speech, tmp_path):
+    ssl.width.cache_clear()
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with one_line("transformers and PyTorch", "pip install 'ser-honest[ssl]'"):
+        features.feature_names(states_of(str(Path("x") / "y"), 1, kind="ssl"))
