@@ -332,6 +332,70 @@ def test_reliability_by_hand():
     assert evaluation.expected_calibration_error(SMALL, AB, n_bins=5) == pytest.approx(error)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_temperature_is_found_again(temperature):
+    """Labels drawn from probabilities are calibrated; sharpen those and the sharpness is found."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(6000, 4)) * 1.5
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = [FOUR[rng.choice(4, p=row)] for row in probabilities]
+    sharp = probabilities**temperature
+    sharp /= sharp.sum(axis=1, keepdims=True)
+    rows = [
+        (f"{i:05d}", f"{i % 20:03d}", 0, label, *row)
+        for i, (label, row) in enumerate(zip(labels, sharp, strict=True))
+    ]
+    predictions = table_of(rows, FOUR)
+    predictions["fold"] = predictions["speaker"].str[-3:].astype(int) % 5
+    found = evaluation.fit_temperature(predictions, FOUR)
+    assert found == pytest.approx(temperature, rel=0.08)
+    calibrated = evaluation.with_temperature(predictions, FOUR, found)
+    np.testing.assert_allclose(calibrated[list(FOUR)], probabilities, atol=0.03)
+    across = evaluation.cross_calibrated(predictions, FOUR)
+    assert (across["clip_id"] == predictions["clip_id"]).all()
+    assert evaluation.expected_calibration_error(across, FOUR) < 0.03
+
+
+def test_a_temperature_changes_no_decision():
+    predictions = simulate()
+    changed = evaluation.with_temperature(predictions, FOUR, 2.5)
+    before, after = (evaluation.decisions(p, FOUR) for p in (predictions, changed))
+    np.testing.assert_array_equal(before[1], after[1])
+    assert (after[2] < before[2]).mean() > 0.9
+    same = evaluation.with_temperature(predictions, FOUR, 1.0)
+    np.testing.assert_allclose(same[list(FOUR)], predictions[list(FOUR)], atol=1e-9)
+
+
+def test_a_fold_is_calibrated_by_the_others_alone():
+    predictions = simulate()
+    spoilt = predictions.copy()
+    own = spoilt["fold"] == 2
+    spoilt.loc[own, "label"] = spoilt.loc[own, "label"].map(
+        dict(zip(FOUR, FOUR[::-1], strict=True))
+    )
+    first, second = (evaluation.cross_calibrated(p, FOUR) for p in (predictions, spoilt))
+    np.testing.assert_array_equal(first.loc[own, list(FOUR)], second.loc[own, list(FOUR)])
+    others = first.loc[~own, list(FOUR)] - second.loc[~own, list(FOUR)]
+    assert np.abs(others.to_numpy()).max() > 1e-3
+    with pytest.raises(SerError, match="at least two folds"):
+        evaluation.cross_calibrated(predictions.assign(fold=0), FOUR)
+
+
+def test_risk_and_coverage_by_hand():
+    predictions = table_of(
+        [
+            ("1", "1", 0, "a", 0.9),
+            ("2", "1", 0, "b", 0.8),
+            ("3", "1", 0, "a", 0.8),
+            ("4", "1", 0, "b", 0.4),
+        ]
+    )
+    curve = evaluation.risk_coverage(predictions, AB)
+    assert curve["threshold"].tolist() == [0.9, 0.8, 0.6]
+    assert curve["coverage"].tolist() == [0.25, 0.75, 1.0]
+    np.testing.assert_allclose(curve["accuracy"], [1, 2 / 3, 3 / 4])
+
+
 def test_decisions_take_the_first_of_equals():
     truth, guess, confidence = evaluation.decisions(
         table_of([("1", "s", 0, "b", 0.5), ("2", "s", 0, "a", 0.2)]), AB

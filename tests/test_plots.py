@@ -147,6 +147,14 @@ def rungs():
     )
 
 
+def conditions(fall=0.1):
+    """Three conditions, each worse than the one before; the last without an interval."""
+    uar = 0.7 - fall * np.arange(3)
+    names = ["as recorded", "telephone, 8 kHz", "noise, 5 dB"]
+    low, high = uar - 0.05, np.array([*(uar[:2] + 0.05), np.nan])
+    return pd.DataFrame({"condition": names, "uar": uar, "low": low, "high": high})
+
+
 def pairs():
     """Three corpora, each on the others; the second's speakers are too few for an interval."""
     return {
@@ -186,6 +194,10 @@ ALL = {
     "score_against": (
         lambda ax: plots.score_against(costs(), "speakers", ax, chance=0.125),
         ("speakers", "UAR (%)"),
+    ),
+    "robustness": (
+        lambda ax: plots.robustness({"ours": conditions()}, ax, chance=0.125),
+        ("UAR (%)", ""),
     ),
     "cross_corpus": (
         lambda ax: plots.cross_corpus(pairs(), ax),
@@ -378,6 +390,18 @@ def legend_texts(ax):
 
 def heights(ax):
     return [[patch.get_height() for patch in bars] for bars in ax.containers]
+
+
+def test_robustness_goes_from_top_to_bottom():
+    ax = plots.robustness({"first": conditions(), "second": conditions(0.2)}, chance=0.125)
+    assert [label.get_text() for label in ax.get_yticklabels()] == conditions()[
+        "condition"
+    ].tolist()
+    assert ax.yaxis_inverted()
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(points[1].get_xdata(), [0.7, 0.5, 0.3])
+    assert (points[0].get_ydata() != points[1].get_ydata()).all()
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["first", "second"]
 
 
 def test_a_score_against_a_cost():

@@ -4,8 +4,8 @@ Data flows through the modules in this order, and each imports only from those b
 ``errors``, ``paths``, ``files``, ``config``, ``backend``, ``audio``, ``bundle``, ``corpora``,
 ``metadata``, ``protocols``, ``augment``, ``pretrained``, ``features``, ``bank``, ``store``,
 ``models``, ``callbacks``, ``optimizers``, ``batches``, ``training``, ``evaluation``, ``plots``,
-``recipes``, ``plan``, ``parallel``, ``report``, ``experiment``, ``tune``, ``ladder``, ``export``,
-``inference``, ``summary``, ``terminal``, ``cli``.
+``recipes``, ``plan``, ``parallel``, ``report``, ``experiment``, ``robustness``, ``tune``,
+``ladder``, ``export``, ``inference``, ``summary``, ``terminal``, ``cli``.
 """
 
 __version__ = "0.1.0"

@@ -44,6 +44,21 @@ def show_report(folder: Path, *, as_json: bool) -> None:
         typer.echo(f"  UAR, trained on {trained}: {', '.join(cells)}")
 
 
+def show_robustness(path: Path) -> None:
+    """Print UAR under each condition.
+
+    Parameters
+    ----------
+    path : Path
+        As `ser.robustness.write` gives it.
+    """
+    for _, row in pd.read_csv(path).iterrows():
+        span = "" if pd.isna(row["low"]) else f"  [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        sure = f"confidence {100 * row['confidence']:.0f} %"
+        typer.echo(f"{row['condition']:26s}UAR {100 * row['uar']:5.1f} %{span}  {sure}")
+    typer.echo(f"written: {shown(path)}")
+
+
 def show_ladder(table: pd.DataFrame, folder: Path) -> None:
     """Print ladders, a line for each rung.
 

@@ -108,6 +108,24 @@ def ladder(
 
 
 @app.command()
+def robustness(
+    recipe: RecipeName,
+    protocol: Protocol = None,
+    corpora: Corpora = None,
+    seed: Annotated[int, typer.Option(help="Which models of the cross-validation.")] = 0,
+    jobs: Jobs = 2,
+    epochs: Annotated[int, typer.Option(help="As they were trained with.")] = 0,
+) -> None:
+    """Test trained models on telephone, MP3, noise, reverberation and other recordings."""
+    from ser import robustness as conditions
+    from ser import terminal
+
+    plan = options.plan(recipe, corpora, protocol, epochs)
+    path = conditions.write(plan, seed=seed, n_jobs=jobs)
+    terminal.show_robustness(path)
+
+
+@app.command()
 def evaluate(
     folder: Annotated[
         Optional[Path],  # noqa: UP045

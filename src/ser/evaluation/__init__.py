@@ -6,7 +6,14 @@ is the most probable class, the first of equals.
 """
 
 from ser.evaluation.bootstrap import paired_bootstrap
-from ser.evaluation.calibration import expected_calibration_error, reliability
+from ser.evaluation.calibration import (
+    cross_calibrated,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    risk_coverage,
+    with_temperature,
+)
 from ser.evaluation.checks import check_predictions, decisions
 from ser.evaluation.report import confusion, metrics
 from ser.evaluation.trend import polynomial_trend
@@ -14,10 +21,14 @@ from ser.evaluation.trend import polynomial_trend
 __all__ = [
     "check_predictions",
     "confusion",
+    "cross_calibrated",
     "decisions",
     "expected_calibration_error",
+    "fit_temperature",
     "metrics",
     "paired_bootstrap",
     "polynomial_trend",
     "reliability",
+    "risk_coverage",
+    "with_temperature",
 ]

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, softmax
 
+from ser.errors import SerError
 from ser.evaluation.bootstrap import ratio
 from ser.evaluation.checks import check_predictions, decisions
 
 N_BINS = 15  # as Guo et al. (2017)
+TEMPERATURES = (0.05, 20.0)
+SMALLEST = 1e-6  # probability; predictions are kept to six digits
 
 
 def reliability(
@@ -79,3 +84,133 @@ def expected_calibration_error(
     bins = reliability(predictions, classes, n_bins)
     gaps = (bins["accuracy"] - bins["confidence"]).abs().fillna(0.0)
     return float(np.average(gaps, weights=bins["n_clips"]))
+
+
+def fit_temperature(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
+    """Find the temperature that makes probabilities as true as one number can.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`; of speakers that the model did not hear. Seeds are pooled.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    float
+        Logarithms of probabilities are divided by it, 0.05 to 20; over 1 where the model was too
+        sure. It minimises the cross-entropy (Guo et al., 2017, section 4.2).
+
+    Raises
+    ------
+    SerError
+        As `check_predictions`.
+    """
+    check_predictions(predictions, classes)
+    truth, _, _ = decisions(predictions, classes)
+    logs = _logarithms(predictions, classes)
+
+    def cross_entropy(log_temperature: float) -> float:
+        scaled = logs / np.exp(log_temperature)
+        found = scaled[np.arange(len(truth)), truth] - logsumexp(scaled, axis=1)
+        return -float(found.mean())
+
+    bounds = np.log(TEMPERATURES)
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
+
+
+def with_temperature(
+    predictions: pd.DataFrame, classes: Sequence[str], temperature: float
+) -> pd.DataFrame:
+    """Make probabilities more or less sure; decisions stay as they are.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`.
+    classes : sequence of str
+        The classes.
+    temperature : float
+        As `fit_temperature` gives it; 1 changes nothing.
+
+    Returns
+    -------
+    DataFrame
+        A copy with other probabilities.
+    """
+    changed = predictions.copy()
+    changed[list(classes)] = softmax(_logarithms(predictions, classes) / temperature, axis=1)
+    return changed
+
+
+def cross_calibrated(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Calibrate every fold with a temperature that was fitted on the other folds' speakers.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`; of at least two folds with different speakers.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    DataFrame
+        Rows as before, with other probabilities: what is measured on it holds for new speakers.
+
+    Raises
+    ------
+    SerError
+        As `check_predictions`, or when there is only one fold.
+    """
+    folds = predictions["fold"].unique()
+    if len(folds) < 2:
+        raise SerError("calibration across folds needs at least two folds, found one.")
+    parts = []
+    for fold in folds:
+        of_fold = predictions["fold"] == fold
+        temperature = fit_temperature(predictions[~of_fold], classes)
+        parts.append(with_temperature(predictions[of_fold], classes, temperature))
+    return pd.concat(parts).loc[predictions.index]
+
+
+def risk_coverage(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Trade answers for accuracy: only those above a confidence are given.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`. Seeds are pooled.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    DataFrame
+        One row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
+        clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
+        noise-free selective classification", JMLR 2010).
+
+    Raises
+    ------
+    SerError
+        As `check_predictions`.
+    """
+    check_predictions(predictions, classes)
+    truth, guess, confidence = decisions(predictions, classes)
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(truth[order] == guess[order])
+    n_clips = np.arange(1, len(order) + 1)
+    curve = pd.DataFrame(
+        {
+            "threshold": confidence[order],
+            "coverage": n_clips / len(order),
+            "accuracy": right / n_clips,
+        }
+    )
+    return curve.drop_duplicates("threshold", keep="last").reset_index(drop=True)
+
+
+def _logarithms(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    return np.log(np.maximum(predictions[list(classes)].to_numpy(float), SMALLEST))

@@ -17,6 +17,7 @@ from ser.plots.results import (
     per_speaker_recall,
     probabilities,
 )
+from ser.plots.robustness import robustness
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
 from ser.plots.style import STYLE, mark_demo, restyle, style, use_style
 from ser.plots.trends import score_against
@@ -40,6 +41,7 @@ __all__ = [
     "probabilities",
     "reliability_diagram",
     "restyle",
+    "robustness",
     "score_against",
     "spectrogram",
     "style",

@@ -135,20 +135,23 @@ def percent_axis(ax: Axes, which: str = "y") -> None:
     axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
 
 
-def chance_line(ax: Axes, chance: float, label: str = "") -> None:
+def chance_line(ax: Axes, chance: float, label: str = "", which: str = "y") -> None:
     """Draw what guessing reaches.
 
     Parameters
     ----------
     ax : Axes
-        Scores are on its vertical axis.
+        Scores are on one of its axes.
     chance : float
         Score of guessing, 0 to 1.
     label : str
         For the legend; the number in percent where left out.
+    which : str
+        That axis, ``"x"`` or ``"y"``.
     """
     label = label or f"chance ({100 * chance:.1f} %)"
-    ax.axhline(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
+    line = ax.axvline if which == "x" else ax.axhline
+    line(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
 
 
 def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
