@@ -96,7 +96,7 @@ class Model:
         AudioError
             When the recording cannot be used; one line that says why.
         """
-        samples, rate = _samples(audio, sample_rate_hz)
+        samples, rate = samples_of(audio, sample_rate_hz)
         probabilities, _ = self._hear(samples, rate)
         duration_s = len(samples) / rate
         found = warnings_about(to_mono(samples))
@@ -133,7 +133,7 @@ class Model:
         SerError
             When the model has no attention layer, or the recording cannot be used.
         """
-        samples, rate = _samples(audio, sample_rate_hz)
+        samples, rate = samples_of(audio, sample_rate_hz)
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
@@ -168,7 +168,24 @@ def _of_bundle(folder: Path) -> Model:
     return Model(hear, opened.window_s, opened.card)
 
 
-def _samples(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
+def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
+    """Take a file or samples.
+
+    Parameters
+    ----------
+    audio, sample_rate_hz
+        See `Model.predict`.
+
+    Returns
+    -------
+    (ndarray, float)
+        Samples of shape ``(n_samples,)`` or ``(n_samples, n_channels)``, and their rate.
+
+    Raises
+    ------
+    AudioError
+        When the file cannot be read, or samples come without their rate.
+    """
     if isinstance(audio, (str, os.PathLike)):
         recording = decode(Path(audio))
         return recording.samples, float(recording.sample_rate_hz)
