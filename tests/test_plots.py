@@ -155,6 +155,12 @@ def conditions(fall=0.1):
     return pd.DataFrame({"condition": names, "uar": uar, "low": low, "high": high})
 
 
+def stretches():
+    """Three stretches of speech, two answers."""
+    spans = [(0.1, 0.8, "angry"), (1.0, 1.5, "sad"), (1.6, 2.4, "angry")]
+    return [SimpleNamespace(start_s=a, end_s=b, label=label) for a, b, label in spans]
+
+
 def pairs():
     """Three corpora, each on the others; the second's speakers are too few for an interval."""
     return {
@@ -194,6 +200,10 @@ ALL = {
     "score_against": (
         lambda ax: plots.score_against(costs(), "speakers", ax, chance=0.125),
         ("speakers", "UAR (%)"),
+    ),
+    "timeline": (
+        lambda ax: plots.timeline(np.sin(np.arange(40_000)), 16_000, stretches(), EIGHT, ax),
+        ("time (s)", "amplitude\n(full scale is 1)"),
     ),
     "robustness": (
         lambda ax: plots.robustness({"ours": conditions()}, ax, chance=0.125),
@@ -390,6 +400,17 @@ def legend_texts(ax):
 
 def heights(ax):
     return [[patch.get_height() for patch in bars] for bars in ax.containers]
+
+
+def test_a_timeline_has_one_colour_for_each_answer():
+    ax = plots.timeline(np.ones((50_000, 2)) / 2, 16_000, stretches(), EIGHT)
+    spans = [patch for patch in ax.patches if patch.get_alpha() == 0.35]
+    assert [span.get_x() for span in spans] == pytest.approx([0.1, 1.0, 1.6])
+    colours = [span.get_facecolor() for span in spans]
+    assert colours[0] == colours[2] != colours[1]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["angry", "sad"]
+    assert ax.get_xlim() == pytest.approx((0, 50_000 / 16_000), abs=0.01)
+    assert plots.timeline(np.ones(100), 16_000, [], EIGHT).get_legend() is None
 
 
 def test_robustness_goes_from_top_to_bottom():

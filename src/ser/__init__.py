@@ -5,7 +5,8 @@ Data flows through the modules in this order, and each imports only from those b
 ``metadata``, ``protocols``, ``augment``, ``pretrained``, ``features``, ``bank``, ``store``,
 ``models``, ``callbacks``, ``optimizers``, ``batches``, ``training``, ``evaluation``, ``plots``,
 ``recipes``, ``plan``, ``parallel``, ``report``, ``experiment``, ``robustness``, ``tune``,
-``ladder``, ``export``, ``inference``, ``timeline``, ``summary``, ``terminal``, ``cli``.
+``ladder``, ``export``, ``inference``, ``timeline``, ``recordings``, ``summary``, ``terminal``,
+``cli``.
 """
 
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import numbers
 import os
 from pathlib import Path
@@ -51,13 +52,13 @@ class Recording:
         return len(self.samples) / self.sample_rate_hz
 
 
-def decode(path: Path | str) -> Recording:
+def decode(path: Path | str | bytes) -> Recording:
     """Read an audio file as it is.
 
     Parameters
     ----------
-    path : path
-        Anything libsndfile reads.
+    path : path or bytes
+        Anything libsndfile reads; or the content of such a file, which came through a pipe.
 
     Returns
     -------
@@ -70,15 +71,23 @@ def decode(path: Path | str) -> Recording:
         When the file is missing, unreadable, empty, not audio, a Git LFS stub, longer than
         ``MAX_DURATION_S``, or holds NaN or infinite samples.
     """
-    path = Path(path)
-    head = _read_head(path)
+    source: Any
+    if isinstance(path, bytes):
+        source, head = io.BytesIO(path), path[:64]
+        path = Path("standard input")
+        if not head:
+            raise AudioError("standard input: no bytes came. Pipe a recording in, such as a WAV.")
+    else:
+        path = Path(path)
+        source = os.fsencode(path) if os.name == "posix" else path
+        head = _read_head(path)
     if head.startswith(LFS_HEADER):
         raise AudioError(
             f"{path}: this is a Git LFS pointer, not the recording itself. Run `git lfs pull` in "
             "that checkout, or download the corpus again with `ser data download`."
         )
     try:
-        with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
+        with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
             if 0 < frames / rate < 1e6 and frames / rate > MAX_DURATION_S:
                 raise AudioError(

@@ -80,9 +80,9 @@ class Model:
 
         Parameters
         ----------
-        audio : path or array_like, shape (n_samples,) or (n_samples, n_channels)
-            A file of any kind, rate and channel count that libsndfile reads; or samples, floats
-            of -1 to 1 or integers.
+        audio : path, bytes or array_like, shape (n_samples,) or (n_samples, n_channels)
+            A file of any kind, rate and channel count that libsndfile reads, or its content; or
+            samples, floats of -1 to 1 or integers.
         sample_rate_hz : float, optional
             Rate of the samples, in hertz; needed for an array.
 
@@ -186,8 +186,8 @@ def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, fl
     AudioError
         When the file cannot be read, or samples come without their rate.
     """
-    if isinstance(audio, (str, os.PathLike)):
-        recording = decode(Path(audio))
+    if isinstance(audio, (str, bytes, os.PathLike)):
+        recording = decode(audio if isinstance(audio, bytes) else Path(audio))
         return recording.samples, float(recording.sample_rate_hz)
     if sample_rate_hz is None:
         raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")

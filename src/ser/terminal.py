@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 
 from ser.paths import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show_report(folder: Path, *, as_json: bool) -> None:
@@ -52,6 +57,8 @@ def show_robustness(path: Path) -> None:
     path : Path
         As `ser.robustness.write` gives it.
     """
+    import pandas as pd  # takes half a second, which `ser predict` has not
+
     for _, row in pd.read_csv(path).iterrows():
         span = "" if pd.isna(row["low"]) else f"  [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
         sure = f"confidence {100 * row['confidence']:.0f} %"
@@ -69,6 +76,8 @@ def show_ladder(table: pd.DataFrame, folder: Path) -> None:
     folder : Path
         Where it lies.
     """
+    import pandas as pd
+
     for name, rows in table.groupby("recipe", sort=False):
         low, high = rows["claim_low"].iloc[0], rows["claim_high"].iloc[0]
         claim = "no number" if pd.isna(low) else f"{100 * low:.1f}"
@@ -86,17 +95,81 @@ def show_ladder(table: pd.DataFrame, folder: Path) -> None:
     typer.echo(f"written: {shown(folder)}/ladder.csv")
 
 
-def show_answer(answer: dict[str, Any]) -> None:
+def show_answer(answer: dict[str, Any], *, short: bool = False) -> None:
     """Print the answer about one recording, a bar for each class.
 
     Parameters
     ----------
     answer : dict
-        ``file`` and the fields of `ser.inference.Prediction`.
+        ``file``, the fields of `ser.inference.Prediction` and, of a long recording, ``timeline``.
+    short : bool
+        One line, without bars and timeline.
     """
     probability = answer["probabilities"][answer["label"]]
     typer.echo(f"{answer['file']}: {answer['label']} ({100 * probability:.0f} %)")
-    for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-        typer.echo(f"  {name:10s}{100 * value:5.1f} %  {'█' * round(30 * value)}")
+    if not short and "timeline" not in answer:
+        for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
+            typer.echo(f"  {name:10s}{100 * value:5.1f} %  {'█' * round(30 * value)}")
+    for segment in () if short else answer.get("timeline", ()):
+        share = segment["probabilities"][segment["label"]]
+        span = f"{clock(segment['start_s'])} to {clock(segment['end_s'])}"
+        typer.echo(
+            f"  {span}  {segment['label']:10s}{100 * share:5.1f} %  {'█' * round(30 * share)}"
+        )
+    if answer.get("timeline") == []:
+        typer.echo("  note: nobody speaks in it")
     for warning in answer["warnings"]:
         typer.echo(f"  note: {warning}")
+
+
+def clock(seconds: float) -> str:
+    """Write a time as minutes, seconds and tenths.
+
+    Parameters
+    ----------
+    seconds : float
+        From 0.
+
+    Returns
+    -------
+    str
+        For example ``1:02.5``.
+
+    Examples
+    --------
+    >>> clock(62.49)
+    '1:02.5'
+    """
+    tenths = round(10 * seconds)
+    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
+
+
+def as_csv(answers: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
+    """Write answers as a table with commas.
+
+    Parameters
+    ----------
+    answers : sequence of dict
+        As `show_answer` takes them, or ``file`` and ``error``.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    str
+        A header and a row for each recording; of a long one, a row for each stretch of speech.
+    """
+    text = io.StringIO()
+    columns = ["file", "start_s", "end_s", "label", *classes, "warnings", "error"]
+    table = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for answer in answers:
+        if "error" in answer:
+            table.writerow(answer)
+            continue
+        whole = {"start_s": 0.0, "end_s": round(answer["duration_s"], 3), **answer}
+        for part in answer.get("timeline", [whole]):
+            shares = {name: round(p, 4) for name, p in part["probabilities"].items()}
+            notes = "; ".join(answer["warnings"])
+            table.writerow({**part, **shares, "file": answer["file"], "warnings": notes})
+    return text.getvalue()

@@ -5,42 +5,79 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from ser.cli.options import app
 from ser.errors import SerError
 
+if TYPE_CHECKING:
+    from ser.inference import Model
+
+FEW = 5  # of more recordings, each gets one line
+
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, any format and rate.")],
+    files: Annotated[
+        list[str], typer.Argument(help="Recordings, folders, patterns; - for standard input.")
+    ],
     model: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--model", "-m", help="A bundle, run folder or .keras file; else the newest."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one list.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="For spreadsheets: a row for each.")
+    ] = False,
+    plot: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw the (last) recording and its timeline into this image."),
+    ] = None,
 ) -> None:
-    """Tell the emotion of recordings, with a probability for each class."""
-    from ser import terminal
+    """Tell the emotion of recordings; of long ones, stretch by stretch."""
+    from ser import recordings, terminal
     from ser.inference import load_model
 
+    names = recordings.expand(files)
     loaded, answers, problems = load_model(model), [], []
-    for file in files:
+    for name in names:
         try:
-            answer = loaded.predict(file)
+            answer = _answer(loaded, name, recordings.content(name), plot)
         except SerError as error:
             problems.append(str(error))
-            answers.append({"file": str(file), "error": str(error)})
+            answers.append({"file": name, "error": str(error)})
             continue
-        answers.append({"file": str(file), **dataclasses.asdict(answer)})
-        if not as_json:
-            terminal.show_answer(answers[-1])
+        answers.append(answer)
+        if not (as_json or as_csv):
+            terminal.show_answer(answer, short=len(names) > FEW)
     if as_json:
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
+    elif as_csv:
+        typer.echo(terminal.as_csv(answers, loaded.classes), nl=False)
     if problems:
         raise SerError("\n".join(problems))
+
+
+def _answer(model: Model, name: str, audio: str | bytes, plot: Path | None) -> dict[str, Any]:
+    from ser.inference import SLACK_S, samples_of
+
+    samples, rate = samples_of(audio, None)
+    answer = {"file": name, **dataclasses.asdict(model.predict(samples, rate))}
+    segments = []
+    if plot is not None or answer["duration_s"] > model.longest_s + SLACK_S:
+        from ser import timeline
+
+        segments = timeline.timeline(model, samples, rate)
+        answer["timeline"] = [dataclasses.asdict(segment) for segment in segments]
+    if plot is not None:
+        from ser import plots
+
+        with plots.style():
+            figure = plots.timeline(samples, rate, segments, model.classes).figure
+            figure.savefig(plot)  # type: ignore[union-attr]
+    return answer
 
 
 @app.command()

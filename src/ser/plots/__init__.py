@@ -20,6 +20,7 @@ from ser.plots.results import (
 from ser.plots.robustness import robustness
 from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
 from ser.plots.style import STYLE, mark_demo, restyle, style, use_style
+from ser.plots.timeline import timeline
 from ser.plots.trends import score_against
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "score_against",
     "spectrogram",
     "style",
+    "timeline",
     "training_curves",
     "use_style",
     "waveform",
