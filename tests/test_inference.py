@@ -55,8 +55,9 @@ def test_answer_is_the_networks_output_for_the_training_front_end(model, model_f
     assert list(answer.probabilities) == list(CLASSES)
     np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-6)
     assert answer.label == CLASSES[int(np.argmax(expected))]
-    assert answer.warnings == []
+    assert answer.warnings == [inference.WARNINGS["no speech"]]
     assert answer.duration_s == pytest.approx(0.8)
+    assert not answer.uncertain
 
 
 def test_a_model_of_statistics_hears_what_it_was_trained_on(model_file, tmp_path):
@@ -136,6 +137,26 @@ def test_integers_are_scaled(model):
     np.testing.assert_allclose(
         list(a.probabilities.values()), list(b.probabilities.values()), atol=1e-3
     )
+
+
+def test_speech_is_answered_without_a_warning_and_too_little_of_it_with_one(model, demo_shelf):
+    clip = sorted(demo_shelf.rglob("*.wav"))[7]
+    recording = decode(clip)
+    found = model.predict(clip).warnings
+    assert inference.WARNINGS["no speech"] not in found
+    middle = len(recording.samples) // 2
+    short = recording.samples[middle : middle + recording.sample_rate_hz // 3]
+    assert inference.WARNINGS["short"] in model.predict(short, recording.sample_rate_hz).warnings
+
+
+def test_an_answer_below_the_threshold_is_uncertain(model_file, demo_shelf):
+    clip = sorted(demo_shelf.rglob("*.wav"))[7]
+    careful = inference.load_model(model_file)
+    for threshold, expected in ((0.0, False), (1.0, True)):
+        careful.card["threshold"] = threshold
+        answer = careful.predict(clip)
+        assert answer.uncertain is expected
+        assert answer.label == max(answer.probabilities, key=answer.probabilities.get)
 
 
 def test_attention_sums_to_one_and_ignores_padding(model):

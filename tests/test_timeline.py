@@ -11,6 +11,7 @@ from ser import timeline
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, to_dict
 from ser.inference import Model
+from ser.speech import find_speech
 
 RATE = 16_000
 AUDIO = AudioConfig(sample_rate_hz=RATE)
@@ -44,7 +45,7 @@ def silence(seconds):
 
 def test_speech_is_found_where_it_is(speech):
     recording = np.concatenate([silence(1.5), speech, silence(2), speech[: 2 * RATE], silence(1)])
-    found = timeline.find_speech(recording, RATE)
+    found = find_speech(recording, RATE)
     inside = np.zeros(len(recording), bool)
     for start_s, end_s in found:
         inside[int(start_s * RATE) : int(end_s * RATE)] = True
@@ -59,7 +60,7 @@ def test_any_rate_and_two_channels_do(speech, rate):
     import soxr
 
     other = soxr.resample(speech, RATE, rate)
-    found = timeline.find_speech(np.stack([other, other], axis=1), rate)
+    found = find_speech(np.stack([other, other], axis=1), rate)
     assert sum(end - start for start, end in found) > 0.7 * len(speech) / RATE
     assert found[-1][1] <= len(other) / rate
 
@@ -89,7 +90,7 @@ def test_a_change_of_voice_is_a_change_of_segment(model, speech):
 
 
 def test_neighbours_with_one_answer_are_one_segment(model, speech):
-    stretches = timeline.find_speech(speech, RATE)
+    stretches = find_speech(speech, RATE)
     found = timeline.timeline(model, speech, RATE)
     assert len(found) == len(stretches)
     for segment, (start_s, end_s) in zip(found, stretches, strict=True):

@@ -19,16 +19,20 @@ from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.errors import AudioError, SerError
 from ser.paths import paths, shown
+from ser.speech import BEGINS, speech_probability
 
 Heard = tuple[np.ndarray, "np.ndarray | None"]
 Hear = Callable[[np.ndarray, float], Heard]
 
 MODEL_FILE = "model.keras"
+SHORT_S = 0.5
 SLACK_S = 0.1  # of this much more, nothing is said
 WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
     "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
     "clipped": "clipped: the recording is overdriven; turn the level down",
+    "short": "very short: there is little to go by",
+    "no speech": "no speech found in it: the answer means nothing",
     "cut": "longer than the model hears: only the beginning was used",
 }
 
@@ -47,12 +51,16 @@ class Prediction:
         What makes the answer doubtful; empty for a good recording.
     duration_s : float
         Length of the recording, in seconds.
+    uncertain : bool
+        Whether the most probable class is less probable than the threshold that was chosen on
+        speakers whom the model had not heard; False for a model without one.
     """
 
     label: str
     probabilities: dict[str, float]
     warnings: list[str]
     duration_s: float
+    uncertain: bool = False
 
 
 class Model:
@@ -97,19 +105,47 @@ class Model:
             When the recording cannot be used; one line that says why.
         """
         samples, rate = samples_of(audio, sample_rate_hz)
-        probabilities, _ = self._hear(samples, rate)
+        probabilities = self.hear(samples, rate)
+        label = max(probabilities, key=lambda name: probabilities[name])
         duration_s = len(samples) / rate
         found = warnings_about(to_mono(samples))
+        if duration_s < SHORT_S:
+            found.append("short")
+        if "silent" not in found and speech_probability(samples, rate).max() < BEGINS:
+            found.append("no speech")
         if duration_s > self.longest_s + SLACK_S:
             found.append("cut")
+        threshold = float(self.card.get("threshold", 0.0))
         return Prediction(
-            label=self.classes[int(np.argmax(probabilities))],
-            probabilities={
-                name: float(p) for name, p in zip(self.classes, probabilities, strict=True)
-            },
+            label=label,
+            probabilities=probabilities,
             warnings=[WARNINGS[name] for name in found],
             duration_s=duration_s,
+            uncertain=probabilities[label] < threshold,
         )
+
+    def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
+        """Give the probabilities alone, whatever the samples are.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
+            See `predict`.
+        sample_rate_hz : float
+            Their rate.
+
+        Returns
+        -------
+        dict of str to float
+            Probability of each class, 0 to 1, in the model's order; they sum to one.
+
+        Raises
+        ------
+        AudioError
+            When they are no samples, or too few.
+        """
+        found, _ = self._hear(samples, sample_rate_hz)
+        return {name: float(p) for name, p in zip(self.classes, found, strict=True)}
 
     def attention(
         self, audio: Any, sample_rate_hz: float | None = None

