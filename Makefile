@@ -46,7 +46,7 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,listen,test$(addprefix $(comma),$(EXTRAS))]"
+	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,listen,app,test$(addprefix $(comma),$(EXTRAS))]"
 	touch $@
 
 clean:

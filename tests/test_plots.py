@@ -201,6 +201,12 @@ ALL = {
         lambda ax: plots.score_against(costs(), "speakers", ax, chance=0.125),
         ("speakers", "UAR (%)"),
     ),
+    "attention_over_spectrogram": (
+        lambda ax: plots.attention_over_spectrogram(
+            np.random.default_rng(0).normal(size=24_000), 16_000, WEIGHTS, TIMES_S, ax
+        ),
+        ("time (s)", "frequency (Hz)"),
+    ),
     "timeline": (
         lambda ax: plots.timeline(np.sin(np.arange(40_000)), 16_000, stretches(), EIGHT, ax),
         ("time (s)", "amplitude\n(full scale is 1)"),

@@ -116,6 +116,21 @@ def listen(
         typer.echo(f"written: {save}")
 
 
+@app.command("app")
+def web_page(
+    model: ModelPath = None,
+    host: Annotated[str, typer.Option(help="Address to bind to; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port.")] = 7860,
+) -> None:
+    """Open a web page to record, upload and look; Ctrl-C ends."""
+    from ser import app as page
+    from ser.inference import find_model, load_model
+
+    path = find_model(model)
+    loaded = load_model(path)
+    page.serve(loaded, page.card_of(loaded, path), host=host, port=port)
+
+
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder or a .keras file.")],

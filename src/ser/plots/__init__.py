@@ -18,7 +18,14 @@ from ser.plots.results import (
     probabilities,
 )
 from ser.plots.robustness import robustness
-from ser.plots.sound import attention_over_waveform, feature_map, mfcc, spectrogram, waveform
+from ser.plots.sound import (
+    attention_over_spectrogram,
+    attention_over_waveform,
+    feature_map,
+    mfcc,
+    spectrogram,
+    waveform,
+)
 from ser.plots.style import STYLE, mark_demo, restyle, style, use_style
 from ser.plots.timeline import timeline
 from ser.plots.trends import score_against
@@ -26,6 +33,7 @@ from ser.plots.trends import score_against
 __all__ = [
     "STYLE",
     "architecture",
+    "attention_over_spectrogram",
     "attention_over_waveform",
     "class_counts",
     "confidence_by_class",

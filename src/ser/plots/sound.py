@@ -205,9 +205,45 @@ def attention_over_waveform(
     ax = waveform(samples, sample_rate_hz, new_axes(ax, height=2.8))
     ax.lines[-1].set_color(GREY)
     ax.grid(visible=False)
-    times_s, shares = np.asarray(weight_times_s, float), 100 * np.asarray(weights, float)
-    step_s = float(np.diff(times_s).mean()) if len(times_s) > 1 else len(samples) / sample_rate_hz
-    shown = times_s - step_s / 2 < len(samples) / sample_rate_hz
+    _attention(ax, len(samples) / sample_rate_hz, weights, weight_times_s)
+    return ax
+
+
+def attention_over_spectrogram(
+    samples: np.ndarray,
+    sample_rate_hz: int,
+    weights: np.ndarray,
+    weight_times_s: np.ndarray,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what a model heard, and over it where it looked.
+
+    Parameters
+    ----------
+    samples, sample_rate_hz, weights, weight_times_s, ax
+        See `attention_over_waveform`.
+
+    Returns
+    -------
+    Axes
+        The spectrogram's axes; attention has a second vertical axis, of which only the line shows.
+    """
+    n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
+    config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
+    ax = spectrogram(samples, sample_rate_hz, ax, config=config)
+    right = _attention(ax, len(samples) / sample_rate_hz, weights, weight_times_s)
+    area, line = right.patches
+    area.remove()
+    line.set_edgecolor("white")
+    right.set_yticks([])
+    right.set_ylabel("")
+    return ax
+
+
+def _attention(ax: Axes, duration_s: float, weights: np.ndarray, of_times_s: np.ndarray) -> Axes:
+    times_s, shares = np.asarray(of_times_s, float), 100 * np.asarray(weights, float)
+    step_s = float(np.diff(times_s).mean()) if len(times_s) > 1 else duration_s
+    shown = times_s - step_s / 2 < duration_s
     edges = np.append(times_s[shown] - step_s / 2, times_s[shown][-1] + step_s / 2)
     right = ax.twinx()
     right.stairs(shares[shown], edges, fill=True, color=VERMILION, alpha=0.3)
@@ -217,4 +253,4 @@ def attention_over_waveform(
     right.tick_params(axis="y", colors=VERMILION)
     right.spines["right"].set_visible(True)
     right.grid(visible=False)
-    return ax
+    return right
