@@ -11,7 +11,7 @@ import soundfile
 from conftest import one_line
 from test_pretrained import small_encoder  # noqa: F401  a fixture
 
-from ser import bundle, features, inference, models
+from ser import bundle, features, inference, models, plots
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
 from ser.export import front_end, graph
@@ -240,6 +240,18 @@ def test_large_constants_in_half_precision(one_bundle, demo_shelf, tmp_path):
     waveforms = speech(demo_shelf, 3)
     found, expected = (answers(inference.load_model(f), waveforms) for f in (half, whole))
     np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_an_explanation_draws_what_the_model_can_tell(one_bundle, demo_shelf, tmp_path):
+    (waveform,) = speech(demo_shelf, 1)
+    of_keras = plots.explanation(inference.load_model(one_bundle / "model.keras"), waveform, 16_000)
+    titles = [ax.get_title() for ax in of_keras.axes if ax.get_title()]
+    assert titles[0].startswith("where the model listened; its answer:")
+    assert titles[1].startswith("what spoke for")
+    opened = inference.load_model(one_bundle / "bundle")
+    assert sum(bool(ax.get_title()) for ax in plots.explanation(opened, waveform, 16_000).axes) == 1
+    with one_line("a bundle shows attention only"):
+        opened.attributions(waveform, 16_000)
 
 
 def test_a_bundle_answers_without_tensorflow_and_librosa(one_bundle, demo_shelf, tmp_path):

@@ -149,6 +149,27 @@ def test_speech_is_answered_without_a_warning_and_too_little_of_it_with_one(mode
     assert inference.WARNINGS["short"] in model.predict(short, recording.sample_rate_hz).warnings
 
 
+def test_attributions_sum_to_what_the_clip_adds_to_its_mean_frame(model, model_file):
+    samples = tone(duration_s=0.5)
+    shares = model.attributions(samples, 16_000, "sad")
+    rows = features.compute(samples, 16_000, AUDIO, FEATURES)
+    assert shares.shape == rows.shape
+    valid = np.any(rows != 0, axis=1)
+    assert not shares[~valid].any()
+    plain = np.zeros_like(rows)
+    plain[valid] = rows[valid].mean(axis=0)
+    network = models.load(model_file)
+    ends = network.predict_on_batch(np.stack([rows, plain]))[:, CLASSES.index("sad")]
+    assert abs(ends[0] - ends[1]) > 1e-4
+    assert shares.sum() == pytest.approx(ends[0] - ends[1], rel=0.05, abs=1e-4)
+    most_probable = model.predict(samples, 16_000).label
+    np.testing.assert_allclose(
+        model.attributions(samples, 16_000),
+        model.attributions(samples, 16_000, most_probable),
+        atol=1e-6,
+    )
+
+
 def test_an_answer_below_the_threshold_is_uncertain(model_file, demo_shelf):
     clip = sorted(demo_shelf.rglob("*.wav"))[7]
     careful = inference.load_model(model_file)

@@ -14,7 +14,7 @@ from ser.errors import SerError
 from ser.inference import load_model
 
 LIMIT_S = 5.0
-FUZZING_S = 20
+FUZZING_S = 10
 
 
 @pytest.fixture(scope="module")

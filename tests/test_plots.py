@@ -301,6 +301,7 @@ def first(axes):
 
 def test_every_public_plot_is_tested():
     helpers = {"STYLE", "mark_demo", "restyle", "style", "use_style"}
+    helpers |= {"explanation"}  # a whole figure, of a model: see test_export.py
     assert set(plots.__all__) - helpers == set(ALL)
 
 

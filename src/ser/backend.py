@@ -10,8 +10,10 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from joblib import Parallel
+if TYPE_CHECKING:
+    from joblib import Parallel
 
 
 def load() -> ModuleType:
@@ -56,6 +58,8 @@ def processes(n_jobs: int) -> Iterator[Parallel]:
         Gives results as they come. A process that has grown, as TensorFlow's do with every model,
         is replaced without a word.
     """
+    from joblib import Parallel  # a tenth of a second, which `ser predict` does without
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:

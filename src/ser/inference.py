@@ -76,10 +76,19 @@ class Model:
         Seconds of a recording that the model hears.
     card : dict
         Labels, front end and origin.
+    share_out : callable, optional
+        As `hear`, with the position of a class; to the attribution of features.
     """
 
-    def __init__(self, hear: Hear, longest_s: float, card: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        hear: Hear,
+        longest_s: float,
+        card: dict[str, Any],
+        share_out: Callable[[np.ndarray, float, int], np.ndarray] | None = None,
+    ) -> None:
         self._hear, self.longest_s, self.card = hear, longest_s, card
+        self._share_out = share_out
         self.classes: tuple[str, ...] = tuple(card["classes"])
         self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
 
@@ -176,12 +185,46 @@ class Model:
         step_s = self.longest_s / len(weights)
         return weights, (np.arange(len(weights)) + 0.5) * step_s
 
+    def attributions(
+        self, audio: Any, sample_rate_hz: float | None = None, label: str | None = None
+    ) -> np.ndarray:
+        """Show which features an answer rests on, by integrated gradients.
+
+        Parameters
+        ----------
+        audio, sample_rate_hz
+            See `predict`.
+        label : str, optional
+            Whose probability is shared out; the most probable class where left out.
+
+        Returns
+        -------
+        ndarray, shape (n_frames, n_features)
+            See `ser.explain.integrated_gradients`.
+
+        Raises
+        ------
+        SerError
+            When the model is a bundle, which has no gradients, or the recording cannot be used.
+        """
+        if self._share_out is None:
+            raise SerError(
+                "integrated gradients need the run or its .keras file; a bundle shows attention "
+                "only."
+            )
+        samples, rate = samples_of(audio, sample_rate_hz)
+        if label is None:
+            found = self.hear(samples, rate)
+            label = max(found, key=lambda name: found[name])
+        return self._share_out(samples, rate, self.classes.index(label))
+
 
 def _of_keras(file: Path) -> Model:
     backend.load()
-    from ser import features, models
+    from ser import explain, features, models
 
-    network, card = models.with_attention(models.load(file)), models.read_card(file)
+    plain, card = models.load(file), models.read_card(file)
+    network = models.with_attention(plain)
     audio = from_dict(AudioConfig, card["audio"], source="the model's card")
     config = from_dict(FeatureConfig, card["features"], source="the model's card")
 
@@ -190,8 +233,12 @@ def _of_keras(file: Path) -> Model:
         found = network.predict_on_batch(rows[None])
         return (found[0][0], found[1][0]) if isinstance(found, list) else (found[0], None)
 
+    def share_out(samples: np.ndarray, rate: float, position: int) -> np.ndarray:
+        rows = features.compute(samples, rate, audio, config)
+        return explain.integrated_gradients(plain, rows, position)
+
     longest_s = config.n_frames * config.hop_length / audio.sample_rate_hz
-    return Model(hear, longest_s, card)
+    return Model(hear, longest_s, card, share_out)
 
 
 def _of_bundle(folder: Path) -> Model:

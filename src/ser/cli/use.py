@@ -36,6 +36,10 @@ def predict(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Draw the (last) recording and its timeline into this image."),
     ] = None,
+    explain: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw where the model listened, and why, into this image."),
+    ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch."""
     from ser import recordings, terminal
@@ -45,7 +49,7 @@ def predict(
     loaded, answers, problems = load_model(model), [], []
     for name in names:
         try:
-            answer = _answer(loaded, name, recordings.content(name), plot)
+            answer = _answer(loaded, name, recordings.content(name), plot, explain)
         except SerError as error:
             problems.append(str(error))
             answers.append({"file": name, "error": str(error)})
@@ -61,8 +65,10 @@ def predict(
         raise SerError("\n".join(problems))
 
 
-def _answer(model: Model, name: str, audio: str | bytes, plot: Path | None) -> dict[str, Any]:
-    from ser.inference import SLACK_S, samples_of
+def _answer(
+    model: Model, name: str, audio: str | bytes, plot: Path | None, explain: Path | None
+) -> dict[str, Any]:
+    from ser.inference import SLACK_S, WARNINGS, samples_of
 
     samples, rate = samples_of(audio, None)
     answer = {"file": name, **dataclasses.asdict(model.predict(samples, rate))}
@@ -72,12 +78,18 @@ def _answer(model: Model, name: str, audio: str | bytes, plot: Path | None) -> d
 
         segments = timeline.timeline(model, samples, rate)
         answer["timeline"] = [dataclasses.asdict(segment) for segment in segments]
+        answer["warnings"] = [note for note in answer["warnings"] if note != WARNINGS["cut"]]
     if plot is not None:
         from ser import plots
 
         with plots.style():
             figure = plots.timeline(samples, rate, segments, model.classes).figure
             figure.savefig(plot)  # type: ignore[union-attr]
+    if explain is not None:
+        from ser import plots
+
+        with plots.style():
+            plots.explanation(model, samples, rate).savefig(explain)
     return answer
 
 

@@ -9,6 +9,7 @@ from ser.plots.architectures import architecture
 from ser.plots.calibration import confidence_by_class, confidence_histogram, reliability_diagram
 from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.curves import training_curves
+from ser.plots.explanation import explanation
 from ser.plots.ladder import ladder
 from ser.plots.results import (
     confusion_matrix,
@@ -41,6 +42,7 @@ __all__ = [
     "confusion_matrix",
     "cross_corpus",
     "duration_histogram",
+    "explanation",
     "feature_map",
     "ladder",
     "mark_demo",
