@@ -311,6 +311,9 @@ OTHERS = {
         architecture="states_lstm",
         options={"n_states": 2, "join": "concatenate", "pool_size": 1, "lstm_units": 0},
     ),
+    "states, a linear probe": ModelConfig(
+        architecture="states_lstm", options={"projection": 0, "lstm_units": 0, "heads": 1}
+    ),
     "transformer with statistics": ModelConfig(
         architecture="cnn_transformer",
         options={"filters": 8, "transformer_heads": 2, "statistics_dropout": 0.0},

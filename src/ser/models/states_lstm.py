@@ -43,7 +43,7 @@ def build(
     input_dropout, projection_dropout, head_dropout : float
         Dropout of whole features, after the projection, and before the softmax; 0 to 1.
     projection : int
-        Width of the dense layer that every step goes through.
+        Width of the dense layer that every step goes through; 0 leaves it out.
     pool_size : int
         Average so many steps after it.
     lstm_units : int
@@ -131,8 +131,9 @@ attention_units, head_dropout
     if join == "weigh" and n_states > 1:
         x = WeighStates(n_states, name="weigh_states")(x)
     x = layers.SpatialDropout1D(input_dropout, name="dropout_input")(x)
-    x = layers.Dense(projection, activation="relu", name="projection")(x)
-    x = layers.Dropout(projection_dropout, name="dropout_projection")(x)
+    if projection:
+        x = layers.Dense(projection, activation="relu", name="projection")(x)
+        x = layers.Dropout(projection_dropout, name="dropout_projection")(x)
     x = layers.Multiply(name="hide_padding")([x, mask])
     if pool_size > 1:
         # padding counts as zeros in a clip's last step, which says that the clip ends there

@@ -51,7 +51,9 @@ def explanation(model: Any, samples: np.ndarray, sample_rate_hz: float) -> Figur
         n_rows, 1, figsize=(9, 3.4 * n_rows), layout="constrained", squeeze=False
     )
     attention_over_spectrogram(heard, hertz, weights, times_s, axes[0, 0])
-    axes[0, 0].set_title(f"where the model listened; its answer: {label} ({100 * answer[label]:.0f} %)")
+    axes[0, 0].set_title(
+        f"where the model listened; its answer: {label} ({100 * answer[label]:.0f} %)"
+    )
     if shares is not None:
         config = from_dict(FeatureConfig, model.card["features"], source="the model's card")
         n_frames = int(np.max(np.flatnonzero(np.any(shares != 0, axis=1)), initial=0)) + 1
