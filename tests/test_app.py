@@ -82,7 +82,7 @@ def test_what_takes_too_long_is_given_up(tmp_path, clip, monkeypatch):
     started_s = time.monotonic()
     with one_line("not decoded within 1 s", kind=AudioError):
         sandbox.decode_aside(clip, timeout_s=1.0)
-    assert time.monotonic() - started_s < 20
+    assert time.monotonic() - started_s < 45  # of 60: a process may be slow to start
 
 
 def _sleep(path, results):
