@@ -118,6 +118,14 @@ def open_folder():
     shutil.rmtree(folder)
 
 
+def ser_command(*arguments, stdin: bytes = b"", timeout_s: float | None = None):
+    """Run `ser` in a process of its own; its output comes back as text."""
+    command = [sys.executable, "-m", "ser", *map(str, arguments)]
+    done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout_s, check=False)
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    return done
+
+
 @contextlib.contextmanager
 def one_line(*parts: str, kind: type[SerError] = SerError):
     """Expect an error of one line with these parts, in this order."""

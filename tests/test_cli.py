@@ -1,9 +1,9 @@
 """The command line as a user meets it: readable help, one-line errors with exit code 2."""
 
-import subprocess
 import sys
 
 import pytest
+from conftest import ser_command
 from typer.testing import CliRunner
 
 from ser import cli
@@ -87,11 +87,8 @@ def test_misspelled_field_of_a_recipe_file(root, capsys):
 
 
 def test_debug_shows_the_traceback(root):
-    command = [sys.executable, "-m", "ser", "--debug", "train", "nonsense"]
-    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert "Traceback" in shown.stderr
-    command.remove("--debug")
-    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert "Traceback" in ser_command("--debug", "train", "nonsense").stderr
+    shown = ser_command("train", "nonsense")
     assert "Traceback" not in shown.stderr
     assert shown.returncode == 2
 

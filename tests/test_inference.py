@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import ser_command
 
 from ser import features, inference, models
 from ser.audio import decode
@@ -225,17 +224,15 @@ def test_command_answers_for_good_files_and_names_bad_ones(model_file, tmp_path)
     good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
     soundfile.write(good, tone(), 16_000)
     bad.write_text("this is text")
-    command = [sys.executable, "-m", "ser", "predict", str(good), str(bad), "-m", str(model_file)]
-    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    command = ("predict", good, bad, "-m", model_file)
+    shown = ser_command(*command)
     assert shown.returncode == 2
     assert "good.wav: " in shown.stdout
     assert all(name in shown.stdout for name in CLASSES)
     lines = shown.stderr.strip().splitlines()
     assert len(lines) == 1
     assert "bad.wav" in lines[0]
-    as_json = subprocess.run(
-        [*command, "--json"], capture_output=True, encoding="utf-8", check=False
-    )
+    as_json = ser_command(*command, "--json")
     answers = json.loads(as_json.stdout)
     assert answers[0]["label"] in CLASSES
     assert "error" in answers[1]

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import subprocess
 import sys
 import time
 import types
@@ -10,7 +9,7 @@ import types
 import numpy as np
 import pytest
 import soundfile
-from conftest import one_line
+from conftest import one_line, ser_command
 from test_export import one_bundle  # noqa: F401  a fixture
 from test_timeline import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
 
@@ -75,12 +74,8 @@ def test_a_bundle_answers_in_time(said, one_bundle):  # noqa: F811
 
 
 def test_the_command_replays_a_file(said, one_bundle, tmp_path):  # noqa: F811
-    code = "import sys; from ser import cli; cli.main()"
     saved = tmp_path / "out" / "said.csv"
-    command = ["listen", "--file", said, "-m", one_bundle / "bundle", "--save", saved]
-    shown = subprocess.run(
-        [sys.executable, "-c", code, *map(str, command)], capture_output=True, encoding="utf-8"
-    )
+    shown = ser_command("listen", "--file", said, "-m", one_bundle / "bundle", "--save", saved)
     assert shown.returncode == 0, shown.stderr
     assert "0:07.0 heard" in shown.stdout
     assert "(nobody speaks)" in shown.stdout

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from conftest import ser_command
 from odd_files import EITHER, GOOD, write_all
 from test_export import one_bundle  # noqa: F401  a fixture
 
@@ -41,13 +42,8 @@ def plausible(probabilities):
 
 def test_the_command_line(files, one_bundle):  # noqa: F811
     folder, expected = files
-    code = "import sys; from ser import cli; cli.main()"
-    command = ["predict", str(folder / "*"), "--json", "-m", str(one_bundle / "bundle")]
-    shown = subprocess.run(
-        [sys.executable, "-c", code, *command],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=LIMIT_S * 60,
+    shown = ser_command(
+        *("predict", folder / "*", "--json", "-m", one_bundle / "bundle"), timeout_s=LIMIT_S * 60
     )
     assert shown.returncode == 2
     answers = {

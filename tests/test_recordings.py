@@ -4,13 +4,11 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import one_line
+from conftest import one_line, ser_command
 from test_export import one_bundle, speech  # noqa: F401  a fixture and what it needs
 
 from ser import audio, inference, recordings, terminal
@@ -64,21 +62,13 @@ def test_bytes_are_decoded_as_their_file_is(shelf):
             audio.decode(wrong)
 
 
-def ser(*arguments, stdin=b""):
-    code = "import sys; from ser import cli; cli.main()"
-    shown = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], input=stdin, capture_output=True
-    )
-    return shown.returncode, shown.stdout.decode(), shown.stderr.decode()
-
-
 def test_a_recording_through_a_pipe(one_bundle, demo_shelf):  # noqa: F811
     clip = sorted(demo_shelf.rglob("*.wav"))[3]
-    code, out, err = ser(
+    done = ser_command(
         "predict", "-", "--json", "-m", one_bundle / "bundle", stdin=clip.read_bytes()
     )
-    assert code == 0, err
-    (answer,) = json.loads(out)
+    assert done.returncode == 0, done.stderr
+    (answer,) = json.loads(done.stdout)
     expected = inference.load_model(one_bundle / "bundle").predict(clip)
     assert answer["file"] == "-"
     assert answer["probabilities"] == pytest.approx(expected.probabilities)
@@ -89,10 +79,10 @@ def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_
     for clip in clips:
         (tmp_path / clip.name).write_bytes(clip.read_bytes())
     (tmp_path / "z.wav").write_text("no sound")
-    code, out, err = ser("predict", tmp_path, "--csv", "-m", one_bundle / "bundle")
-    assert code == 2
-    assert "z.wav: expected audio" in err
-    rows = list(csv.DictReader(io.StringIO(out)))
+    done = ser_command("predict", tmp_path, "--csv", "-m", one_bundle / "bundle")
+    assert done.returncode == 2
+    assert "z.wav: expected audio" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["file"] for row in rows] == [
         str(tmp_path / n) for n in (*[c.name for c in clips], "z.wav")
     ]
@@ -106,14 +96,14 @@ def test_a_long_recording_is_answered_stretch_by_stretch(one_bundle, demo_shelf,
     waveform = np.concatenate([np.pad(w, (16_000, 8_000)) for w in speech(demo_shelf, 4)])
     soundfile.write(tmp_path / "long.wav", waveform, 16_000)
     image = tmp_path / "long.png"
-    code, out, err = ser(
+    done = ser_command(
         "predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--plot", image
     )
-    assert code == 0, err
-    assert " to 0:0" in out
+    assert done.returncode == 0, done.stderr
+    assert " to 0:0" in done.stdout
     assert image.read_bytes().startswith(b"\x89PNG")
-    code, out, _ = ser("predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--csv")
-    rows = list(csv.DictReader(io.StringIO(out)))
+    done = ser_command("predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
     starts = [float(row["start_s"]) for row in rows]
     assert len(rows) > 1
     assert starts == sorted(starts)

@@ -1,8 +1,7 @@
 """A web page: record, upload or pick an example, and see what the model answers and why.
 
 It binds to this machine unless told otherwise. What is sent is decoded in a process of its own
-(`ser.sandbox`), and removed within two minutes: at once would not do, since two people who send the
-same sound share a file.
+(`ser.sandbox`) and removed with its answer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 from ser import plots, sandbox
 from ser.audio import to_waveform
 from ser.errors import SerError
-from ser.inference import SLACK_S, Model, Prediction
+from ser.inference import Model, Prediction
 from ser.timeline import timeline
 
 if TYPE_CHECKING:
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2
 WAITING = 64
-FORGET_S = 60  # gradio looks for files older than this, this often, and removes them
+FORGET_S = 600  # what was sent and never asked about is removed when older; looked for as often
 TITLE = "How does this voice sound?"
 HINT = (
     "Record a few seconds, upload a recording (at most "
     f"{sandbox.MAX_SECONDS:.0f} s, {sandbox.MAX_BYTES / 1e6:.0f} MB) or pick an example. "
     "The answer says how acted emotions of trained speakers would have sounded, not how anybody "
-    "feels. What you send is removed within two minutes."
+    "feels. What you send is removed with its answer."
 )
 Answer = tuple[str, "dict[str, float] | None", "Figure | None"]
 _DRAWING = threading.Lock()  # Matplotlib draws for one at a time
@@ -61,6 +60,8 @@ def answer(model: Model, path: str | None) -> Answer:
     """
     if path is None:
         return "Record, upload or pick something first.", None, None
+    if not Path(path).is_file():
+        return "The recording was removed with its answer: send it again.", None, None
     try:
         samples, rate = sandbox.decode_aside(path)
         found = model.predict(samples, rate)
@@ -83,7 +84,7 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
     with _DRAWING, plots.style():
         figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
         try:
-            if found.duration_s > model.longest_s + SLACK_S:
+            if model.is_long(found.duration_s):
                 plots.timeline(samples, rate, timeline(model, samples, rate), model.classes, ax)
             else:
                 heard = to_waveform(samples, rate, model.audio)
@@ -124,8 +125,14 @@ def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Bloc
     except ImportError as error:
         raise SerError("the web page needs gradio: pip install 'ser-honest[app]'.") from error
 
+    kept = {path.name for path in examples}
+
     def respond(path: str | None) -> Answer:
-        return answer(model, path)
+        try:
+            return answer(model, path)
+        finally:
+            if path is not None and Path(path).name not in kept:
+                Path(path).unlink(missing_ok=True)
 
     with gradio.Blocks(
         title="Speech emotion", analytics_enabled=False, delete_cache=(FORGET_S, FORGET_S)
@@ -213,30 +220,31 @@ def serve(
         When gradio is not installed, or the port is taken.
     """
     matplotlib.use("Agg")
-    with tempfile.TemporaryDirectory(prefix="ser-app-") as folder:
-        page = build(model, card, _examples(Path(folder)))
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                quiet=True,
-                show_error=False,
-                max_file_size=sandbox.MAX_BYTES,
-                footer_links=[],
-                enable_monitoring=False,
-                prevent_thread_lock=True,
-            )
-        except OSError as error:
-            raise SerError(
-                f"port {port} of {host} cannot be opened ({str(error).splitlines()[0]}). Name "
-                "another with --port."
-            ) from error
-        if wait:
-            print(f"open http://{host}:{port} in a browser; Ctrl-C ends.", flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                page.block_thread()
-            page.close()
-        return page
+    folder = tempfile.TemporaryDirectory(prefix="ser-app-")
+    page = build(model, card, _examples(Path(folder.name)))
+    page.examples_folder = folder  # which is removed with the page
+    try:
+        page.launch(
+            server_name=host,
+            server_port=port,
+            quiet=True,
+            show_error=False,
+            max_file_size=sandbox.MAX_BYTES,
+            footer_links=[],
+            enable_monitoring=False,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise SerError(
+            f"port {port} of {host} cannot be opened ({str(error).splitlines()[0]}). Name "
+            "another with --port."
+        ) from error
+    if wait:
+        print(f"open http://{host}:{port} in a browser; Ctrl-C ends.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            page.block_thread()
+        page.close()
+    return page
 
 
 def _examples(folder: Path) -> list[Path]:

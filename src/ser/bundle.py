@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import read_json
 
 CARD = "bundle.json"
@@ -113,7 +113,7 @@ def load(folder: Path, kind: str = "onnx", *, n_threads: int = 0) -> Bundle:
     folder = Path(folder)
     card = read_card(folder)
     if kind not in card["files"]:
-        raise SerError(f"{folder}: no {kind} file. It holds: {', '.join(card['files'])}.")
+        raise unknown(f"{folder}: no {kind} file", card["files"], kind, word="It holds")
     data = _checked(folder / FILES[kind], card["files"][kind]["sha256"])
     return Bundle(card, _onnx(data, n_threads) if kind == "onnx" else _litert(data, card))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -87,6 +88,28 @@ def _existing_parent(path: Path) -> Path:
         if folder.exists():
             return folder
     return Path.cwd()
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Compute the checksum of a file of any size.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    algorithm : str
+        A name that `hashlib` knows.
+
+    Returns
+    -------
+    str
+        In hexadecimal digits.
+    """
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

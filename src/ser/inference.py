@@ -122,7 +122,7 @@ class Model:
             found.append("short")
         if "silent" not in found and speech_probability(samples, rate).max() < BEGINS:
             found.append("no speech")
-        if duration_s > self.longest_s + SLACK_S:
+        if self.is_long(duration_s):
             found.append("cut")
         threshold = float(self.card.get("threshold", 0.0))
         return Prediction(
@@ -132,6 +132,21 @@ class Model:
             duration_s=duration_s,
             uncertain=probabilities[label] < threshold,
         )
+
+    def is_long(self, duration_s: float) -> bool:
+        """Tell whether a recording is longer than the model hears.
+
+        Parameters
+        ----------
+        duration_s : float
+            Its length, in seconds.
+
+        Returns
+        -------
+        bool
+            False up to ``SLACK_S`` more than ``longest_s``.
+        """
+        return duration_s > self.longest_s + SLACK_S
 
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
         """Give the probabilities alone, whatever the samples are.

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from ser import augment, backend, evaluation, features
 from ser.audio import decode, to_mono
 from ser.config import AugmentationConfig, Recipe
-from ser.errors import SerError
+from ser.errors import SerError, unknown
 from ser.files import writing
 from ser.metadata import clip_path
 from ser.plan import RUN_FILE, Plan
@@ -121,7 +121,7 @@ def changed(
         When there is no such condition.
     """
     if condition not in CONDITIONS:
-        raise SerError(f"no condition {condition!r}. Allowed: {', '.join(CONDITIONS)}.")
+        raise unknown(f"no condition {condition!r}", CONDITIONS, condition)
     rng = np.random.default_rng(int(content[:16], 16))
     found, rate = CONDITIONS[condition](to_mono(samples), sample_rate_hz, rng)
     return np.ascontiguousarray(found, np.float32), int(rate)

@@ -112,13 +112,11 @@ def show_answer(answer: dict[str, Any], *, short: bool = False) -> None:
     typer.echo(f"{answer['file']}: {doubt}{answer['label']} ({100 * probability:.0f} %)")
     if not short and "timeline" not in answer:
         for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-            typer.echo(f"  {name:10s}{100 * value:5.1f} %  {'█' * round(30 * value)}")
+            typer.echo(f"  {_bar(name, value)}".rstrip())
     for segment in () if short else answer.get("timeline", ()):
         share = segment["probabilities"][segment["label"]]
         span = f"{clock(segment['start_s'])} to {clock(segment['end_s'])}"
-        typer.echo(
-            f"  {span}  {segment['label']:10s}{100 * share:5.1f} %  {'█' * round(30 * share)}"
-        )
+        typer.echo(f"  {span}  {_bar(segment['label'], share)}".rstrip())
     if answer.get("timeline") == []:
         typer.echo("  note: nobody speaks in it")
     for warning in answer["warnings"]:
@@ -216,11 +214,13 @@ def show_live(ticks: Iterable[Any], classes: Sequence[str]) -> list[Any]:
 def _bars(tick: Any, classes: Sequence[str]) -> str:
     lines = [f"{clock(tick.time_s)}  {tick.label or '(nobody speaks)'}"]
     for name in classes:
-        value = tick.probabilities.get(name, 0.0)
-        bar = "█" * round(30 * value)
         mark = "[bold]" if name == tick.label else "[not bold]"
-        lines.append(f"{mark}  {name:10s}{100 * value:5.1f} %  {bar:30s}[/]")
+        lines.append(f"{mark}  {_bar(name, tick.probabilities.get(name, 0.0))}[/]")
     return "\n".join([*lines, "[dim]Ctrl-C ends[/]"])
+
+
+def _bar(name: str, share: float) -> str:
+    return f"{name:10s}{100 * share:5.1f} %  {'█' * round(30 * share):30s}"
 
 
 def show_summary(ticks: Sequence[Any]) -> None:

@@ -68,12 +68,12 @@ def predict(
 def _answer(
     model: Model, name: str, audio: str | bytes, plot: Path | None, explain: Path | None
 ) -> dict[str, Any]:
-    from ser.inference import SLACK_S, WARNINGS, samples_of
+    from ser.inference import WARNINGS, samples_of
 
     samples, rate = samples_of(audio, None)
     answer = {"file": name, **dataclasses.asdict(model.predict(samples, rate))}
     segments = []
-    if plot is not None or answer["duration_s"] > model.longest_s + SLACK_S:
+    if plot is not None or model.is_long(answer["duration_s"]):
         from ser import timeline
 
         segments = timeline.timeline(model, samples, rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ser.corpora.base import Archive
 from ser.errors import SerError
-from ser.files import cannot_write
+from ser.files import cannot_write, digest
 
 ATTEMPTS = 5  # in a row, without one new byte
 BACKOFF_S = 1.0  # before the second attempt; doubles each time
@@ -142,15 +141,11 @@ def _verify(archive: Archive, part: Path) -> None:
     if not archive.checksum:
         return
     algorithm, _, expected = archive.checksum.partition(":")
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with part.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    if digest.hexdigest() != expected.lower():
+    if (found := digest(part, algorithm)) != expected.lower():
         part.unlink()
         raise SerError(
             f"{archive.filename}: expected {archive.checksum}, found {algorithm}:"
-            f"{digest.hexdigest()}. What arrived is not what was published and has been deleted. "
+            f"{found}. What arrived is not what was published and has been deleted. "
             "Run the same command again; if it happens twice, tell the authors of this package."
         )
 

@@ -9,9 +9,14 @@ from typing import Any
 
 from ser import bundle, models
 from ser.config import AudioConfig, FeatureConfig, from_dict
-from ser.errors import SerError
+from ser.errors import unknown
 from ser.export import graph
 from ser.files import write_json, writing
+
+ORIGIN = (
+    *("recipe", "protocol", "fold", "test", "seed"),
+    *("data_fingerprint", "n_parameters", "packages"),
+)
 
 
 def export(
@@ -54,16 +59,17 @@ def export(
     model, card = models.load(model_file), models.read_card(model_file)
     audio = from_dict(AudioConfig, card["audio"], source=str(model_file))
     features = from_dict(FeatureConfig, card["features"], source=str(model_file))
-    if unknown := sorted(set(kinds) - set(bundle.FILES)):
-        raise SerError(f"no format {unknown[0]!r}. Allowed: {', '.join(bundle.FILES)}.")
+    for kind in sorted(set(kinds) - set(bundle.FILES)):
+        raise unknown(f"no format {kind!r}", bundle.FILES, kind)
+    free, one = (
+        graph.graph(model, audio, features, temperature, n_clips=number) for number in (-1, 1)
+    )
     files: dict[str, Any] = {}
     for kind in kinds:
-        n_clips = -1 if kind == "onnx" else 1
-        answer = graph.graph(model, audio, features, temperature, n_clips=n_clips)
         if kind == "onnx":
-            data = graph.to_onnx(answer, half=half)
+            data = graph.to_onnx(free, half=half)
         else:
-            data = graph.to_litert(answer, quantise=kind == "litert-int8")
+            data = graph.to_litert(one, quantise=kind == "litert-int8")
         with writing(folder / bundle.FILES[kind]) as temporary:
             temporary.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
@@ -84,9 +90,3 @@ def export(
         },
     )
     return folder
-
-
-ORIGIN = (
-    *("recipe", "protocol", "fold", "test", "seed"),
-    *("data_fingerprint", "n_parameters", "packages"),
-)

@@ -15,7 +15,7 @@ from keras import ops
 
 from ser.config import AudioConfig, FeatureConfig
 from ser.errors import SerError
-from ser.pretrained.front_end import N_MELS
+from ser.pretrained.front_end import HOP_LENGTH, N_FFT, N_MELS, SAMPLE_RATE_HZ
 
 KINDS = ("mfcc", "log_mel", "chroma", "rms", "whisper_mel")
 TRIM_FRAME, TRIM_HOP = 2048, 512  # librosa.effects.trim
@@ -57,7 +57,7 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     waveform = ops.concatenate([waveform, _zeros(shortfall)])
     one = ops.cast(ops.shape(waveform)[0] > 0, "float32")
     if config.kinds == ("whisper_mel",):
-        rows = _whisper_mel(waveform[: config.n_frames * config.hop_length], config, one)
+        rows = _whisper_mel(waveform[: config.n_frames * config.hop_length], one)
     else:
         rows = _librosa(waveform, audio.sample_rate_hz, config, one)
     missing_rows = ops.maximum(config.n_frames - ops.shape(rows)[0], 0)
@@ -145,23 +145,22 @@ def _zeros(n: Any) -> Any:
     return ops.cast(ops.arange(n), "float32") * 0.0
 
 
-def _frames(waveform: Any, n_frames: Any, config: FeatureConfig) -> Any:
+def _frames(waveform: Any, n_frames: Any, size: int, hop: int) -> Any:
     """Cut into windowed frames, centred on multiples of the hop; `waveform` is padded already."""
-    starts = ops.arange(n_frames) * config.hop_length
-    indices = ops.expand_dims(starts, 1) + np.arange(config.n_fft)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
+    indices = ops.expand_dims(ops.arange(n_frames) * hop, 1) + np.arange(size)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     return ops.take(waveform, indices, axis=0) * window.astype(np.float32)
 
 
-def _whisper_mel(waveform: Any, config: FeatureConfig, one: Any) -> Any:
+def _whisper_mel(waveform: Any, one: Any) -> Any:
     """Do what `ser.pretrained.front_end.log_mel` does."""
-    n_samples, half = ops.shape(waveform)[0], config.n_fft // 2
+    half = N_FFT // 2
     padded = ops.concatenate(
         [ops.flip(waveform[1 : half + 1]), waveform, ops.flip(waveform[-half - 1 : -1])]
     )
-    frames = _frames(padded, n_samples // config.hop_length, config)
-    basis = librosa.filters.mel(sr=16_000, n_fft=config.n_fft, n_mels=N_MELS)
-    mel = ops.matmul(power_spectrum(frames, config.n_fft, one), basis.T * one)
+    frames = _frames(padded, ops.shape(waveform)[0] // HOP_LENGTH, N_FFT, HOP_LENGTH)
+    basis = librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
+    mel = ops.matmul(power_spectrum(frames, N_FFT, one), basis.T * one)
     log = ops.log(ops.maximum(mel, 1e-10)) / np.float32(np.log(10.0))
     return (ops.maximum(log, ops.max(log) - 8.0) + 4.0) / 4.0
 
@@ -171,7 +170,9 @@ def _librosa(waveform: Any, sample_rate_hz: int, config: FeatureConfig, one: Any
     half = np.zeros(config.n_fft // 2, np.float32)
     n_frames = 1 + ops.shape(waveform)[0] // config.hop_length
     padded = ops.concatenate([half, waveform, half])
-    power = power_spectrum(_frames(padded, n_frames, config), config.n_fft, one)
+    power = power_spectrum(
+        _frames(padded, n_frames, config.n_fft, config.hop_length), config.n_fft, one
+    )
     basis = librosa.filters.mel(
         sr=sample_rate_hz,
         n_fft=config.n_fft,

@@ -187,18 +187,10 @@ def attention_weights(model: keras.Model) -> keras.Model:
     """
     import keras
 
-    from ser.models.committee import members_of
-
-    networks = []
-    for member in members_of(model):
-        if "attention" not in [layer.name for layer in member.layers]:
-            raise SerError(f"{model.name} has no attention layer to look into.")
-        networks.append(keras.Model(member.input, member.get_layer("attention").output[1]))
-    if len(networks) == 1:
-        return networks[0]
-    return keras.Model(
-        model.input, keras.layers.Average()([network(model.input) for network in networks])
-    )
+    both = with_attention(model)
+    if both is model:
+        raise SerError(f"{model.name} has no attention layer to look into.")
+    return keras.Model(both.input, both.outputs[1])
 
 
 def with_attention(model: keras.Model) -> keras.Model:

@@ -8,7 +8,6 @@ revision and checksum, and kept in the hub's own cache; nothing is ever unpickle
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ser.errors import SerError, unknown
+from ser.files import digest
 
 WEIGHTS_FILE = "model.safetensors"
 CTRANSLATE2_FILE = "encoder_fp16.npz"
@@ -169,23 +169,14 @@ def weights(name: str) -> dict[str, np.ndarray]:
     SerError
         When they are not on this machine, or the file is not the released one.
     """
-    encoder = get(name)
-    folder = os.environ.get("SER_PRETRAINED")
-    if folder:
-        here = Path(folder).expanduser() / name
-        if (here / WEIGHTS_FILE).is_file():
-            return _safetensors(here / WEIGHTS_FILE, encoder)
-        if (here / CTRANSLATE2_FILE).is_file():
-            return _ctranslate2(here / CTRANSLATE2_FILE, encoder)
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(encoder.repository, WEIGHTS_FILE, revision=encoder.revision)
-    if not isinstance(found, str):
+    encoder, found = get(name), _find(name)
+    if found is None:
         raise SerError(
             f"the weights of {name} are not here ({encoder.n_bytes / 1e6:.0f} MB). Run "
             f"`ser pretrained download {name}`."
         )
-    return _safetensors(Path(found), encoder)
+    read = _ctranslate2 if found.name == CTRANSLATE2_FILE else _safetensors
+    return read(found, encoder)
 
 
 def is_here(name: str) -> bool:
@@ -201,28 +192,29 @@ def is_here(name: str) -> bool:
     bool
         True where `weights` would find a file.
     """
+    return _find(name) is not None
+
+
+def _find(name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     encoder = get(name)
-    here = Path(os.environ.get("SER_PRETRAINED") or os.devnull).expanduser() / name
-    if (here / WEIGHTS_FILE).is_file() or (here / CTRANSLATE2_FILE).is_file():
-        return True
+    if folder := os.environ.get("SER_PRETRAINED"):
+        for file in (WEIGHTS_FILE, CTRANSLATE2_FILE):
+            if (path := Path(folder).expanduser() / name / file).is_file():
+                return path
     found = try_to_load_from_cache(encoder.repository, WEIGHTS_FILE, revision=encoder.revision)
-    return isinstance(found, str)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _check(path: Path, encoder: Encoder, *, remove: bool = False) -> None:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    if found.hexdigest() == encoder.sha256:
+    if (found := digest(path)) == encoder.sha256:
         return
     if remove:
         path.resolve().unlink()
     raise SerError(
         f"{path}: not the released weights of {encoder.repository}: expected SHA-256 "
-        f"{encoder.sha256}, found {found.hexdigest()}. Remove the file and download it again."
+        f"{encoder.sha256}, found {found}. Remove the file and download it again."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import librosa
@@ -17,7 +18,7 @@ N_FFT = 400
 HOP_LENGTH = 160
 N_MELS = 80
 STEP = 2 * HOP_LENGTH  # samples between two states: Whisper's and wav2vec 2.0's alike
-LONGEST_S = 30.0
+LONGEST = 30 * SAMPLE_RATE_HZ  # samples; what is beyond is not heard
 TRACED_FRAMES = 100
 
 
@@ -74,14 +75,30 @@ def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             f"{config.encoder} has states 0 to {known.blocks}, found {max(config.states)} in "
             "features.states."
         )
-    waveform = waveform[: int(LONGEST_S * SAMPLE_RATE_HZ)]
     model = _encoder(config.encoder or "", max(config.states))
-    frames = log_mel(waveform)
+    frames = log_mel(waveform[:LONGEST])
     n_steps = -(-len(frames) // 2)
     # padding changes nothing, and a graph is traced for each whole second, not for each length
     padded = np.pad(frames, ((0, -len(frames) % TRACED_FRAMES), (0, 0)))
     found = model.predict_on_batch(padded[None])
-    chosen = [found[number][0][:n_steps] for number in config.states]
+    return side_by_side([found[number][0][:n_steps] for number in config.states], config)
+
+
+def side_by_side(chosen: Sequence[np.ndarray], config: FeatureConfig) -> np.ndarray:
+    """Make one table of the chosen states of a clip, with the steps that the hop asks for.
+
+    Parameters
+    ----------
+    chosen : sequence of ndarray, each of shape (n_steps, width)
+        States, one every 320 samples.
+    config : FeatureConfig
+        Its ``hop_length``.
+
+    Returns
+    -------
+    ndarray of float32, shape (ceil(n_steps * 320 / hop_length), n_states * width)
+        See `pool`.
+    """
     return pool(np.concatenate(chosen, axis=1), config.hop_length // STEP)
 
 

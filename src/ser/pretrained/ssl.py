@@ -13,7 +13,7 @@ import numpy as np
 
 from ser.config import FeatureConfig
 from ser.errors import SerError
-from ser.pretrained.front_end import LONGEST_S, SAMPLE_RATE_HZ, STEP, pool
+from ser.pretrained.front_end import LONGEST, SAMPLE_RATE_HZ, side_by_side
 
 
 def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -46,12 +46,10 @@ def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             f"{config.encoder}: features.states must be 0 to {model.config.num_hidden_layers}, "
             f"found {max(config.states)}."
         )
-    waveform = waveform[: int(LONGEST_S * SAMPLE_RATE_HZ)]
-    inputs = front_end(waveform, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+    inputs = front_end(waveform[:LONGEST], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
     with torch.inference_mode():
         found = model(inputs.input_values, output_hidden_states=True).hidden_states
-    chosen = [found[number][0].numpy() for number in config.states]
-    return pool(np.concatenate(chosen, axis=1), config.hop_length // STEP)
+    return side_by_side([found[number][0].numpy() for number in config.states], config)
 
 
 @functools.lru_cache(maxsize=8)
