@@ -194,6 +194,7 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
             UnweightedAverageRecall(n_classes),
         ],
     )
+    optimizer.build(model.trainable_variables)  # else the first step does, and is traced twice
 
 
 def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float:
