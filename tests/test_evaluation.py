@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
@@ -394,6 +395,20 @@ def test_risk_and_coverage_by_hand():
     assert curve["threshold"].tolist() == [0.9, 0.8, 0.6]
     assert curve["coverage"].tolist() == [0.25, 0.75, 1.0]
     np.testing.assert_allclose(curve["accuracy"], [1, 2 / 3, 3 / 4])
+    for wanted, found in ((0.7, 0.6), (0.8, 0.9), (0.0, 0.6)):
+        assert evaluation.uncertain_below(predictions, AB, wanted) == pytest.approx(found)
+
+
+def test_above_the_threshold_answers_are_as_right_as_was_asked_for():
+    predictions = simulate()
+    temperature, threshold = evaluation.calibrate(predictions, FOUR, 0.6)
+    assert temperature == evaluation.fit_temperature(predictions, FOUR)
+    calibrated = evaluation.with_temperature(predictions, FOUR, temperature)
+    truth, guess, confidence = evaluation.decisions(calibrated, FOUR)
+    right = truth == guess
+    assert right.mean() < 0.6 <= right[confidence >= threshold].mean()
+    with one_line("100% of the answers", "found at most", "Ask for less"):
+        evaluation.calibrate(predictions, FOUR, 1.0)
 
 
 def test_decisions_take_the_first_of_equals():

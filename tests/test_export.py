@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import one_line, ser_command
@@ -297,9 +298,21 @@ def test_a_bundle_of_a_damaged_file_is_refused_before_it_is_loaded(one_bundle, t
 
 
 def test_the_command_line_makes_and_uses_a_bundle(one_bundle, demo_shelf, tmp_path):
-    shown = ser_command("export", one_bundle / "model.keras", "--to", tmp_path / "made")
+    report = tmp_path / "report"
+    report.mkdir()
+    rows = [(f"{i}", f"{i % 5}", 0, 0, CLASSES[(i % 7) // 5], *(0.8, 0.1, 0.1)) for i in range(210)]
+    columns = ["clip_id", "speaker", "fold", "seed", "label", *CLASSES]
+    pd.DataFrame(rows, columns=columns).to_csv(report / "predictions.csv", index=False)
+    shown = ser_command(
+        *("export", one_bundle / "model.keras", "--to", tmp_path / "made"),
+        *("--calibrate", report, "--right", 0.7),
+    )
     assert shown.returncode == 0, shown.stderr
+    assert "uncertain below 71 %" in shown.stdout  # five of seven are right
     assert "model.tflite" in shown.stdout
+    card = bundle.read_card(tmp_path / "made")
+    assert card["temperature"] > 1
+    assert card["threshold"] == pytest.approx(5 / 7, abs=0.01)
     clip = tmp_path / "me.wav"
     soundfile.write(clip, speech(demo_shelf, 1)[0], 16_000)
     shown = ser_command("predict", clip, "--model", tmp_path / "made", "--json")

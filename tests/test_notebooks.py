@@ -29,7 +29,7 @@ PARAMETERS = {  # what `make run` and users may set with papermill's -p
     "03_features": {"CORPORA", "RECIPE", "EMOTIONS", "SEED"},
     "04_training": {"CORPORA", "RECIPE", "PROTOCOL", "FOLD", "SEED", "EPOCHS"},
     "05_evaluation": {"CORPORA", "RECIPE", "FOLD", "SEED"},
-    "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH"},
+    "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH", "RECORD", "RIGHT"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
     "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
 }
@@ -162,7 +162,7 @@ def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
     executed.mkdir()
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.delenv("SER_CORPORA", raising=False)
-    given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5}
+    given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5, "RECORD": True}
     for name in NAMES:
         if name == "09_tuning":  # what the others have computed features for
             given["RECIPE"] = "mfcc-attention-augmented"

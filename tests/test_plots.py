@@ -172,6 +172,14 @@ def pairs():
     }
 
 
+def curve():
+    """A model that is right more often where it is surer."""
+    confidence = np.linspace(1, 0.2, 81)
+    return pd.DataFrame(
+        {"threshold": confidence, "coverage": np.arange(1, 82) / 81, "accuracy": confidence}
+    )
+
+
 TIMES_S = (np.arange(20) + 0.5) * 0.1
 WEIGHTS = np.where(TIMES_S < 1.5, np.hanning(20), 0) / np.hanning(20)[TIMES_S < 1.5].sum()
 
@@ -195,6 +203,10 @@ ALL = {
             np.arange(96) % 8, np.linspace(0.2, 1, 96), np.arange(96) > 50, EIGHT, ax
         ),
         ("confidence of the decision (%)", ""),
+    ),
+    "risk_coverage": (
+        lambda ax: plots.risk_coverage(curve(), ax, threshold=0.6),
+        ("clips that get an answer (%)", "accuracy of the answers (%)"),
     ),
     "ladder": (lambda axes: plots.ladder(rungs(), 0.45, axes), ("", "test accuracy (%)")),
     "score_against": (
@@ -531,6 +543,14 @@ def luminance(colour):
     channels = np.array(colour[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_risk_coverage_marks_the_threshold():
+    ax = plots.risk_coverage(curve(), threshold=0.6)
+    _, everything, mark = ax.get_lines()
+    assert everything.get_label() == "all answers: 20 % right"
+    assert mark.get_label() == "confidence from 60 %: 51 % of the clips, 60 % right"
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((41 / 81, 0.6))
 
 
 def test_reliability_diagram_leaves_out_empty_bins():

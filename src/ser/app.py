@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,7 +223,7 @@ def serve(
     matplotlib.use("Agg")
     folder = tempfile.TemporaryDirectory(prefix="ser-app-")
     page = build(model, card, _examples(Path(folder.name)))
-    page.examples_folder = folder  # which is removed with the page
+    weakref.finalize(page, folder.cleanup)
     try:
         page.launch(
             server_name=host,

@@ -23,7 +23,7 @@ from ser.errors import SerError
 from ser.files import write_json, writing
 from ser.paths import paths, shown
 from ser.plan import PARTS, RUN_FILE, Plan, plan
-from ser.report import metrics_of, recipe_of, report
+from ser.report import metrics_of, predictions_of, recipe_of, report
 
 if TYPE_CHECKING:
     from ser import batches
@@ -33,6 +33,7 @@ __all__ = [
     "load_parts",
     "metrics_of",
     "plan",
+    "predictions_of",
     "recipe_of",
     "report",
     "run",

@@ -111,6 +111,33 @@ def recipe_of(folder: Path) -> Recipe:
     return from_dict(Recipe, read_json(folder / "recipe.json"), source=str(folder))
 
 
+def predictions_of(folder: Path) -> pd.DataFrame:
+    """Read the predictions of a run or report.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder or a report folder.
+
+    Returns
+    -------
+    DataFrame
+        See `ser.evaluation.check_predictions`.
+
+    Raises
+    ------
+    SerError
+        When the folder holds none.
+    """
+    file = Path(folder) / "predictions.csv"
+    if not file.is_file():
+        raise SerError(
+            f"{folder}: no predictions.csv there. Expected a run folder "
+            "(models/runs/…/fold-0-seed-0) or a report folder (reports/RECIPE/PROTOCOL)."
+        )
+    return pd.read_csv(file)
+
+
 def metrics_of(folder: Path) -> dict[str, Any]:
     """Compute the metrics of a run or report from its predictions.
 
@@ -129,15 +156,8 @@ def metrics_of(folder: Path) -> dict[str, Any]:
     SerError
         When the folder holds no predictions, or they are not whole.
     """
-    file = Path(folder) / "predictions.csv"
-    if not file.is_file():
-        raise SerError(
-            f"{folder}: no predictions.csv there. Expected a run folder "
-            "(models/runs/…/fold-0-seed-0) or a report folder (reports/RECIPE/PROTOCOL)."
-        )
-    recipe = recipe_of(Path(folder))
+    predictions, recipe = predictions_of(folder), recipe_of(Path(folder))
     table = metadata.read_table() if paths().metadata.exists() else None
-    predictions = pd.read_csv(file)
     if table is not None and not set(predictions["clip_id"]) <= set(table["clip_id"]):
         table = None
     return evaluation.metrics(predictions, recipe.classes, table)

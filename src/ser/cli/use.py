@@ -148,12 +148,29 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder or a .keras file.")],
     to: Annotated[Path, typer.Option("--to", help="The bundle's folder.")],
     half: Annotated[bool, typer.Option(help="Large ONNX constants in half precision.")] = False,
+    calibrate: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="A report of its recipe: makes probabilities true, and sets a threshold."
+        ),
+    ] = None,
+    right: Annotated[
+        float, typer.Option(help="Share of right answers above the threshold, with --calibrate.")
+    ] = 0.8,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
     from ser.export.bundle import export as write
     from ser.inference import find_model
     from ser.paths import shown
 
-    folder = write(find_model(run), to, half=half)
+    file, temperature, threshold = find_model(run), 1.0, 0.0
+    if calibrate is not None:
+        from ser import evaluation, experiment, models
+
+        classes = models.read_card(file)["classes"]
+        predictions = experiment.predictions_of(calibrate)
+        temperature, threshold = evaluation.calibrate(predictions, classes, right)
+        typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
+    folder = write(file, to, half=half, temperature=temperature, threshold=threshold)
     for path in sorted(folder.iterdir()):
         typer.echo(f"written: {shown(path)} ({path.stat().st_size / 1e6:.2f} MB)")

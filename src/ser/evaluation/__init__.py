@@ -11,14 +11,15 @@ from ser.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability,
-    risk_coverage,
     with_temperature,
 )
 from ser.evaluation.checks import check_predictions, decisions
 from ser.evaluation.report import confusion, metrics
+from ser.evaluation.selective import calibrate, risk_coverage, uncertain_below
 from ser.evaluation.trend import polynomial_trend
 
 __all__ = [
+    "calibrate",
     "check_predictions",
     "confusion",
     "cross_calibrated",
@@ -30,5 +31,6 @@ __all__ = [
     "polynomial_trend",
     "reliability",
     "risk_coverage",
+    "uncertain_below",
     "with_temperature",
 ]

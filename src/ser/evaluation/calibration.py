@@ -175,42 +175,5 @@ def cross_calibrated(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Da
     return pd.concat(parts).loc[predictions.index]
 
 
-def risk_coverage(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Trade answers for accuracy: only those above a confidence are given.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`. Seeds are pooled.
-    classes : sequence of str
-        The classes.
-
-    Returns
-    -------
-    DataFrame
-        One row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
-        clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
-        noise-free selective classification", JMLR 2010).
-
-    Raises
-    ------
-    SerError
-        As `check_predictions`.
-    """
-    check_predictions(predictions, classes)
-    truth, guess, confidence = decisions(predictions, classes)
-    order = np.argsort(-confidence, kind="stable")
-    right = np.cumsum(truth[order] == guess[order])
-    n_clips = np.arange(1, len(order) + 1)
-    curve = pd.DataFrame(
-        {
-            "threshold": confidence[order],
-            "coverage": n_clips / len(order),
-            "accuracy": right / n_clips,
-        }
-    )
-    return curve.drop_duplicates("threshold", keep="last").reset_index(drop=True)
-
-
 def _logarithms(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
     return np.log(np.maximum(predictions[list(classes)].to_numpy(float), SMALLEST))

@@ -6,7 +6,12 @@ remain apart under every common colour vision deficiency.
 """
 
 from ser.plots.architectures import architecture
-from ser.plots.calibration import confidence_by_class, confidence_histogram, reliability_diagram
+from ser.plots.calibration import (
+    confidence_by_class,
+    confidence_histogram,
+    reliability_diagram,
+    risk_coverage,
+)
 from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.curves import training_curves
 from ser.plots.explanation import explanation
@@ -52,6 +57,7 @@ __all__ = [
     "probabilities",
     "reliability_diagram",
     "restyle",
+    "risk_coverage",
     "robustness",
     "score_against",
     "spectrogram",

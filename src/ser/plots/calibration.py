@@ -147,3 +147,40 @@ def confidence_by_class(
     percent_axis(ax, "x")
     legend_outside(ax, "above", 2)  # takes the place of seaborn's
     return ax
+
+
+def risk_coverage(
+    curve: pd.DataFrame, ax: Axes | None = None, *, threshold: float | None = None
+) -> Axes:
+    """Draw how right the answers are, against how many are given.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        As `ser.evaluation.risk_coverage` gives it.
+    ax : Axes, optional
+        Where to draw; a new figure where not given.
+    threshold : float, optional
+        A confidence to mark, 0 to 1.
+
+    Returns
+    -------
+    Axes
+        One line, from the surest answers on the left to all of them on the right.
+    """
+    ax = new_axes(ax)
+    ax.plot(curve["coverage"], curve["accuracy"], color=BLUE, label="answers that are given")
+    everything = curve["accuracy"].iloc[-1]
+    label = f"all answers: {everything:.0%} right".replace("%", " %")
+    ax.axhline(everything, color=GREY, linestyle="--", label=label)
+    if threshold is not None:
+        chosen = curve[curve["threshold"] >= threshold].iloc[-1]
+        share = f"{chosen['coverage']:.0%} of the clips, {chosen['accuracy']:.0%} right"
+        label = f"confidence from {threshold:.0%}: {share}".replace("%", " %")
+        ax.plot(chosen["coverage"], chosen["accuracy"], "o", color=VERMILION, label=label)
+    ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="clips that get an answer (%)")
+    ax.set_ylabel("accuracy of the answers (%)")
+    percent_axis(ax, "x")
+    percent_axis(ax, "y")
+    ax.legend(loc="lower left")
+    return ax
