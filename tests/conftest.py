@@ -20,6 +20,7 @@ from ser.errors import SerError
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes long, so that no worker waits for another at the end."""
     items.sort(key=lambda item: "slow" not in item.keywords)
