@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -22,6 +23,7 @@ FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, n_fft=512, hop_length=256, n_fram
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     """An untrained model saved the way training saves it: what counts here is the front end."""
+    keras.utils.set_random_seed(0)
     network = models.build(
         ModelConfig(options={"filters": [4], "pool_sizes": [[2, 2]], "lstm_units": 8}),
         n_frames=FEATURES.n_frames,

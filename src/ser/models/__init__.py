@@ -217,8 +217,9 @@ def with_attention(model: keras.Model) -> keras.Model:
         if "attention" not in [layer.name for layer in member.layers]:
             return model
         weights = member.get_layer("attention").output[1]
-        pairs.append(keras.Model(member.input, [member.output, weights])(model.input))
+        pairs.append(keras.Model(member.input, [member.output, weights]))
     if len(pairs) == 1:
-        return keras.Model(model.input, pairs[0])
+        return pairs[0]
+    pairs = [pair(model.input) for pair in pairs]
     probabilities = MeanOfMembers()([found for found, _ in pairs])
     return keras.Model(model.input, [probabilities, keras.layers.Average()([w for _, w in pairs])])
