@@ -140,6 +140,7 @@ def test_thirty_at_once_are_all_answered_and_nothing_is_kept(page, clip, tmp_pat
         answers = list(together.map(ask, range(30)))
     assert len(answers) == 30
     assert [found for found in answers if not found.startswith("### ")] == []
+    assert len(set(answers)) == 1  # how far a voice was turned up does not count
     assert list(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("voice-*")) == []
 
 

@@ -70,7 +70,7 @@ def test_a_bundle_answers_in_time(said, one_bundle):  # noqa: F811
     model = load_model(one_bundle / "bundle")
     ticks = list(live.listen(model, live.blocks_of_file(said, realtime=False)))
     latencies = sorted(tick.latency_s for tick in ticks)
-    assert latencies[len(latencies) // 4] < 0.15  # the quicker ones: a busy machine has bad moments
+    assert latencies[len(latencies) // 2] < 0.15  # of the median: a busy machine has bad moments
 
 
 def test_the_command_replays_a_file(said, one_bundle, tmp_path):  # noqa: F811
