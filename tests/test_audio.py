@@ -191,11 +191,11 @@ def test_8_khz_is_brought_to_the_rate_of_the_model(tmp_path):
 
 
 def test_30_minutes_are_read(tmp_path):
-    start = time.perf_counter()
+    start_s = time.process_time()
     path = write(tmp_path / "a.flac", np.tile(sine(100, 1, 2_000), 1_800), 2_000)
     waveform = load(path, AudioConfig(sample_rate_hz=4_000))
     assert len(waveform) == 1_800 * 4_000
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start_s < 30
 
 
 def test_a_wav_cut_short_gives_the_samples_that_are_there(tmp_path):

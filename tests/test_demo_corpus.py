@@ -158,9 +158,9 @@ def test_takes_of_an_emotion_vary():
 def test_second_call_finds_it_made(made):
     root, _ = made
     before = (root / "README.txt").stat().st_mtime_ns
-    start = time.perf_counter()
+    start_s = time.process_time()
     assert synthesis.make_demo(root) == root
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start_s < 0.1
     assert (root / "README.txt").stat().st_mtime_ns == before
     assert "Demo corpus" in (root / "README.txt").read_text()
 

@@ -334,9 +334,11 @@ def test_real_summary(real_tables):
 def test_a_second_call_decodes_nothing(real_tables, monkeypatch):
     project, results = real_tables
     monkeypatch.setenv("SER_ROOT", str(project))
-    start = time.perf_counter()
-    again = build("ravdess").table
-    assert time.perf_counter() - start < 1.5
+    start_s = time.process_time()  # other processes may have the cores
+    with monkeypatch.context() as patch:
+        patch.delattr("soundfile.SoundFile")
+        again = build("ravdess").table
+    assert time.process_time() - start_s < 1.5
     pd.testing.assert_frame_equal(again, results["ravdess"].table)
 
 
