@@ -61,6 +61,19 @@ def project(tmp_path, monkeypatch, demo_shelf) -> Path:
 
 
 @pytest.fixture(scope="session")
+def one_bundle(tmp_path_factory, demo_shelf) -> Path:
+    """A folder with a committee, ``model.keras``, and its ``bundle``: ONNX only, calibrated."""
+    from test_export import save, speech
+
+    from ser.export.bundle import export
+
+    folder = tmp_path_factory.mktemp("one")
+    file = save("committee", folder / "model.keras", speech(demo_shelf, 4))
+    export(file, folder / "bundle", temperature=2.0, threshold=0.4, kinds=("onnx",))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_encoder() -> Path:
     """The folder of the released weights of Whisper tiny.en."""
     folder = Path(os.environ.get("SER_PRETRAINED", "")) / "whisper-tiny.en"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import one_line
-from test_export import one_bundle, speech  # noqa: F401  a fixture and what it needs
+from test_export import speech
 
 from ser import sandbox
 from ser.audio import AudioError, decode
@@ -34,7 +34,7 @@ def clip(demo_shelf):
 
 
 @pytest.fixture(scope="module")
-def page(one_bundle, tmp_path_factory):  # noqa: F811
+def page(one_bundle, tmp_path_factory):
     """The page, running on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -93,7 +93,7 @@ def _sleep(path, results):
     time.sleep(60)
 
 
-def test_messages(one_bundle, clip, tmp_path):  # noqa: F811
+def test_messages(one_bundle, clip, tmp_path):
     model = load_model(one_bundle / "bundle")
     message, shares, figure = app.answer(model, str(clip))
     assert re.match(r"### (Uncertain; most likely )?(angry|neutral|sad) \(\d+ %\)", message)
@@ -109,14 +109,14 @@ def test_messages(one_bundle, clip, tmp_path):  # noqa: F811
     assert figure.axes[0].get_xlim()[1] == pytest.approx(len(long) / 16_000, rel=0.01)
 
 
-def test_the_card_is_the_bundles_own(one_bundle, tmp_path):  # noqa: F811
+def test_the_card_is_the_bundles_own(one_bundle, tmp_path):
     model = load_model(one_bundle / "bundle")
     assert "Recipe: committee" in app.card_of(model, one_bundle / "bundle")
     (tmp_path / "README.md").write_text("# Mine")
     assert app.card_of(model, tmp_path) == "# Mine"
 
 
-def test_a_port_that_is_taken_is_one_line(one_bundle):  # noqa: F811
+def test_a_port_that_is_taken_is_one_line(one_bundle):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -144,7 +144,7 @@ def test_thirty_at_once_are_all_answered_and_nothing_is_kept(page, clip, tmp_pat
     assert list(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("voice-*")) == []
 
 
-def test_a_recording_that_was_removed_must_be_sent_again(one_bundle, tmp_path):  # noqa: F811
+def test_a_recording_that_was_removed_must_be_sent_again(one_bundle, tmp_path):
     message, *_ = app.answer(load_model(one_bundle / "bundle"), str(tmp_path / "gone.wav"))
     assert message == "The recording was removed with its answer: send it again."
 

@@ -213,15 +213,6 @@ def test_on_real_speech_the_formats_agree_on_two_hundred_clips(tmp_path, real_sp
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
-@pytest.fixture(scope="module")
-def one_bundle(tmp_path_factory, demo_shelf):
-    """A bundle of the committee, ONNX only, calibrated."""
-    folder = tmp_path_factory.mktemp("one")
-    file = save("committee", folder / "model.keras", speech(demo_shelf, 4))
-    export(file, folder / "bundle", temperature=2.0, threshold=0.4, kinds=("onnx",))
-    return folder
-
-
 def test_temperature_is_in_the_graph(one_bundle, demo_shelf):
     waveforms = speech(demo_shelf, 3)
     plain = answers(inference.load_model(one_bundle / "model.keras"), waveforms)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import one_line, ser_command
-from test_export import one_bundle  # noqa: F401  a fixture
 from test_timeline import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
 
 from ser import live, terminal
@@ -66,7 +65,7 @@ def test_who_speaks_is_answered_and_silence_is_not(said):
             assert tick.probabilities == {}
 
 
-def test_a_bundle_answers_in_time(said, one_bundle):  # noqa: F811
+def test_a_bundle_answers_in_time(said, one_bundle):
     from ser.inference import load_model
 
     model = load_model(one_bundle / "bundle")
@@ -77,7 +76,7 @@ def test_a_bundle_answers_in_time(said, one_bundle):  # noqa: F811
     assert min(medians_s) < 0.15
 
 
-def test_the_command_replays_a_file(said, one_bundle, tmp_path):  # noqa: F811
+def test_the_command_replays_a_file(said, one_bundle, tmp_path):
     saved = tmp_path / "out" / "said.csv"
     shown = ser_command("listen", "--file", said, "-m", one_bundle / "bundle", "--save", saved)
     assert shown.returncode == 0, shown.stderr

@@ -309,10 +309,16 @@ OTHERS = {
     ),
     "states side by side": ModelConfig(
         architecture="states_lstm",
-        options={"n_states": 2, "join": "concatenate", "pool_size": 1, "lstm_units": 0},
+        options={
+            "n_states": 2,
+            "join": "concatenate",
+            "pool_size": 1,
+            "lstm_units": 0,
+            "statistics_dropout": 0.5,
+        },
     ),
     "states, a linear probe": ModelConfig(
-        architecture="states_lstm", options={"projection": 0, "lstm_units": 0, "heads": 1}
+        architecture="states_lstm", options={"heads": 0, "statistics_dropout": 0.3}
     ),
     "transformer with statistics": ModelConfig(
         architecture="cnn_transformer",

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import ser_command
 from odd_files import EITHER, GOOD, write_all
-from test_export import one_bundle  # noqa: F401  a fixture
 
 from ser.errors import SerError
 from ser.inference import load_model
@@ -40,7 +39,7 @@ def plausible(probabilities):
     return np.isfinite(values).all() and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
 
 
-def test_the_command_line(files, one_bundle):  # noqa: F811
+def test_the_command_line(files, one_bundle):
     folder, expected = files
     shown = ser_command(
         *("predict", folder / "*", "--json", "-m", one_bundle / "bundle"), timeout_s=LIMIT_S * 60
@@ -55,7 +54,7 @@ def test_the_command_line(files, one_bundle):  # noqa: F811
     assert all(plausible(a["probabilities"]) for a in answers.values() if "error" not in a)
 
 
-def test_python(files, one_bundle):  # noqa: F811
+def test_python(files, one_bundle):
     folder, expected = files
     model = load_model(one_bundle / "bundle")
     wrong, slow = [], []
@@ -73,7 +72,7 @@ def test_python(files, one_bundle):  # noqa: F811
     assert (wrong, slow) == ([], [])
 
 
-def test_the_web_page(files, one_bundle):  # noqa: F811
+def test_the_web_page(files, one_bundle):
     pytest.importorskip("gradio", reason="needs the extra `app`")
     from ser import app
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import one_line, ser_command
-from test_export import one_bundle, speech  # noqa: F401  a fixture and what it needs
+from test_export import speech
 
 from ser import audio, inference, recordings, terminal
 
@@ -62,7 +62,7 @@ def test_bytes_are_decoded_as_their_file_is(shelf):
             audio.decode(wrong)
 
 
-def test_a_recording_through_a_pipe(one_bundle, demo_shelf):  # noqa: F811
+def test_a_recording_through_a_pipe(one_bundle, demo_shelf):
     clip = sorted(demo_shelf.rglob("*.wav"))[3]
     done = ser_command(
         "predict", "-", "--json", "-m", one_bundle / "bundle", stdin=clip.read_bytes()
@@ -74,7 +74,7 @@ def test_a_recording_through_a_pipe(one_bundle, demo_shelf):  # noqa: F811
     assert answer["probabilities"] == pytest.approx(expected.probabilities)
 
 
-def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_path):  # noqa: F811
+def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_path):
     clips = sorted(demo_shelf.rglob("*.wav"))[:2]
     for clip in clips:
         (tmp_path / clip.name).write_bytes(clip.read_bytes())
@@ -92,7 +92,7 @@ def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_
     assert "expected audio" in rows[2]["error"]
 
 
-def test_a_long_recording_is_answered_stretch_by_stretch(one_bundle, demo_shelf, tmp_path):  # noqa: F811
+def test_a_long_recording_is_answered_stretch_by_stretch(one_bundle, demo_shelf, tmp_path):
     waveform = np.concatenate([np.pad(w, (16_000, 8_000)) for w in speech(demo_shelf, 4)])
     soundfile.write(tmp_path / "long.wav", waveform, 16_000)
     image = tmp_path / "long.png"

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from ser.models.blocks import way_out
+from ser.models.blocks import way_out, whole_clip
 from ser.models.layers import Standardise, WeighStates
 
 
@@ -29,6 +29,7 @@ def build(
     heads: int = 4,
     attention_units: int = 64,
     head_dropout: float = 0.4,
+    statistics_dropout: float | None = None,
 ) -> keras.Model:
     """Build the uncompiled model.
 
@@ -49,13 +50,17 @@ def build(
     lstm_units : int
         Units in each direction; 0 leaves the LSTM out.
     heads, attention_units : int
-        See `ser.models.layers.AttentiveStatistics`.
+        See `ser.models.layers.AttentiveStatistics`; no heads leave the sequence out, so that a
+        linear classifier of the statistics remains.
+    statistics_dropout : float, optional
+        Put statistics of the whole clip beside the sequence, before the softmax, and drop this
+        share of them in training, 0 to 1. See `ser.models.layers.ClipStatistics`.
 
     Returns
     -------
     keras.Model
-        ``(n_clips, n_frames, n_features)`` to class probabilities ``(n_clips, n_classes)``. The
-        layer named ``attention`` has the weights over time as its second output.
+        ``(n_clips, n_frames, n_features)`` to class probabilities ``(n_clips, n_classes)``. With
+        heads, the layer named ``attention`` has the weights over time as its second output.
 
     Raises
     ------
@@ -80,6 +85,7 @@ def build(
         heads=heads,
         attention_units=attention_units,
         head_dropout=head_dropout,
+        statistics_dropout=statistics_dropout,
     )
     return keras.Model(inputs, outputs, name="states_lstm")
 
@@ -99,6 +105,7 @@ def head(
     heads: int,
     attention_units: int,
     head_dropout: float,
+    statistics_dropout: float | None,
 ) -> Any:
     """Lay the head behind states.
 
@@ -111,7 +118,7 @@ def head(
     n_classes : int
         Number of outputs.
     n_states, join, input_dropout, projection, projection_dropout, pool_size, lstm_units, heads, \
-attention_units, head_dropout
+attention_units, head_dropout, statistics_dropout
         See `build`.
 
     Returns
@@ -122,7 +129,7 @@ attention_units, head_dropout
     Raises
     ------
     ValueError
-        When there is no such way to join, or pooling leaves nothing.
+        When there is no such way to join, pooling leaves nothing, or nothing is left to classify.
     """
     if join not in ("weigh", "concatenate"):
         raise ValueError(f"join must be weigh or concatenate, found {join}")
@@ -130,6 +137,13 @@ attention_units, head_dropout
         raise ValueError(f"pooling by {pool_size} leaves nothing of {x.shape[1]} steps")
     if join == "weigh" and n_states > 1:
         x = WeighStates(n_states, name="weigh_states")(x)
+    beside = None
+    if statistics_dropout is not None:
+        beside = whole_clip(x, mask, x.shape[2], statistics_dropout)
+    if not heads:
+        if beside is None:
+            raise ValueError("no heads: set statistics_dropout, or nothing is left to classify")
+        return layers.Dense(n_classes, activation="softmax", name="probabilities")(beside)
     x = layers.SpatialDropout1D(input_dropout, name="dropout_input")(x)
     if projection:
         x = layers.Dense(projection, activation="relu", name="projection")(x)
@@ -143,5 +157,11 @@ attention_units, head_dropout
         lstm = layers.LSTM(lstm_units, return_sequences=True)
         x = layers.Bidirectional(lstm, name="lstm")(x)
     return way_out(
-        x, mask, n_classes, heads=heads, attention_units=attention_units, dropout=head_dropout
+        x,
+        mask,
+        n_classes,
+        heads=heads,
+        attention_units=attention_units,
+        dropout=head_dropout,
+        beside=beside,
     )

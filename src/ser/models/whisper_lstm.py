@@ -30,6 +30,7 @@ def build(
     heads: int = 4,
     attention_units: int = 64,
     head_dropout: float = 0.4,
+    statistics_dropout: float | None = None,
 ) -> keras.Model:
     """Build the uncompiled model, with the encoder's released weights.
 
@@ -50,7 +51,7 @@ def build(
     step_pool : int
         Average so many steps of 20 ms before the head.
     join, input_dropout, projection, projection_dropout, pool_size, lstm_units, heads, \
-attention_units, head_dropout
+attention_units, head_dropout, statistics_dropout
         See `ser.models.states_lstm.build`.
 
     Returns
@@ -103,6 +104,7 @@ attention_units, head_dropout
         heads=heads,
         attention_units=attention_units,
         head_dropout=head_dropout,
+        statistics_dropout=statistics_dropout,
     )
     model = keras.Model(inputs, outputs, name="whisper_lstm")
     whisper.set_weights(model, pretrained.weights(encoder))

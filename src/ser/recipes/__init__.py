@@ -13,12 +13,20 @@ import dataclasses
 from ser import protocols
 from ser.config import Recipe
 from ser.errors import unknown
-from ser.recipes import best_scratch, four_corpora, mfcc_attention, parallel, ravdess_six, tess
+from ser.recipes import (
+    best_scratch,
+    four_corpora,
+    mfcc_attention,
+    parallel,
+    ravdess_six,
+    tess,
+    whisper_tiny,
+)
 from ser.recipes.claims import Claim
 
 __all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "on_protocol", "story"]
 
-_MODULES = (mfcc_attention, best_scratch, four_corpora, ravdess_six, parallel, tess)
+_MODULES = (mfcc_attention, best_scratch, whisper_tiny, four_corpora, ravdess_six, parallel, tess)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for module in _MODULES for recipe in module.RECIPES
 }
