@@ -181,6 +181,21 @@ def test_a_refit_leaves_no_validation_part(plan, three_speakers):
     assert set(metrics["parts"]) == {"train", "test"}
 
 
+def test_a_model_to_give_away_trains_on_everything(plan, three_speakers):
+    settings = TrainingConfig(epochs=1, batch_size=8, monitor="epoch")
+    recipe = dataclasses.replace(RECIPE, name="tiny-everything", training=settings)
+    whole = experiment.plan(recipe, table=three_speakers).on_everything()
+    run = experiment.train_fold(whole, 0, 0, every=0)
+    trained = pd.read_csv(run / "predictions-train.csv")["clip_id"]
+    assert sorted(trained) == sorted(three_speakers["clip_id"])
+    assert not (run / "predictions.csv").exists()
+    assert json.loads((run / "run.json").read_text())["test"] == "nobody"
+    with one_line("no predictions.csv", "not one that trained on everything"):
+        experiment.predictions_of(run)
+    with one_line("tiny", "chooses its epoch by val_", "training.monitor to epoch"):
+        plan.on_everything()
+
+
 def test_a_finished_run_is_not_trained_again(plan, three_speakers, capsys):
     before = {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")}
     folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)

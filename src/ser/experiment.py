@@ -73,7 +73,7 @@ def train_fold(
     Path
         The run folder: ``model.keras``, ``history.csv``, ``predictions.csv`` (test clips),
         ``predictions-train.csv``, ``predictions-validation.csv`` (not after a refit) and
-        ``run.json``.
+        ``run.json``. A part that the fold leaves empty has no predictions.
 
     Raises
     ------
@@ -91,9 +91,10 @@ def train_fold(
     from ser import models, training
 
     started_s = time.time()
-    feature_set, parts = load_parts(plan, fold, n_jobs=n_jobs, progress=every > 0)
+    there = [part for part in PARTS if getattr(plan.folds[fold], part)]
+    feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
     title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
-    if plan.recipe.training.refit:
+    if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
     model, history = training.fit(
         plan.recipe,

@@ -113,6 +113,32 @@ class Plan:
             self, folds=folds, fingerprint=stable_hash(self.fingerprint, split)
         )
 
+    def on_everything(self) -> Plan:
+        """Train on every clip and test on none: how a model to give away is made.
+
+        What to expect of it, the cross-validation says.
+
+        Returns
+        -------
+        Plan
+            With one fold, which trains on all clips.
+
+        Raises
+        ------
+        SerError
+            When the recipe chooses its epoch on validation speakers: there are none.
+        """
+        if self.recipe.training.monitor != "epoch":
+            raise SerError(
+                f"recipe {self.recipe.name} chooses its epoch by {self.recipe.training.monitor}, "
+                "and with everything in training nobody is left to validate on. Set "
+                "training.monitor to epoch."
+            )
+        clips = tuple(sorted(self.table["clip_id"]))
+        fold = protocols.Fold(index=0, name="nobody", train=clips, validation=(), test=())
+        fingerprint = stable_hash(self.fingerprint, "everything")
+        return dataclasses.replace(self, folds=[fold], fingerprint=fingerprint)
+
 
 def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
     """Choose the clips of a recipe and split them.

@@ -133,7 +133,8 @@ def predictions_of(folder: Path) -> pd.DataFrame:
     if not file.is_file():
         raise SerError(
             f"{folder}: no predictions.csv there. Expected a run folder "
-            "(models/runs/…/fold-0-seed-0) or a report folder (reports/RECIPE/PROTOCOL)."
+            "(models/runs/…/fold-0-seed-0; not one that trained on everything) or a report folder "
+            "(reports/RECIPE/PROTOCOL)."
         )
     return pd.read_csv(file)
 

@@ -21,14 +21,19 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of weights, order and variants.")] = 0,
     epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Train on all speakers, test on none: to export.")
+    ] = False,
 ) -> None:
     """Train one fold; the same command goes on where it was stopped."""
     from ser import experiment
     from ser.paths import shown
 
     plan = options.plan(recipe, corpora, protocol, epochs)
+    plan = plan.on_everything() if everything else plan
     folder = experiment.train_fold(plan, fold, seed, tensorboard=tensorboard)
-    typer.echo(f"run folder: {shown(folder)}. Next: ser evaluate {shown(folder)}")
+    after = "export" if everything else "evaluate"
+    typer.echo(f"run folder: {shown(folder)}. Next: ser {after} {shown(folder)}")
 
 
 @app.command()
