@@ -34,10 +34,10 @@ _FROZEN = dataclasses.replace(
         options={"n_states": 2, "join": "concatenate", "statistics_dropout": 0.5},
     ),
     training=TrainingConfig(
-        epochs=25,
+        epochs=20,
         batch_size=64,
-        min_steps=6,
-        max_steps=32,
+        min_steps=24,
+        max_steps=64,
         learning_rate=1e-3,
         schedule="cosine",
         warmup_epochs=3,
