@@ -11,9 +11,12 @@ validation speakers together, for a fixed number of epochs.
 
 `best-scratch` hears its own corpus only. `best-scratch-all` also trains on all other corpora, whose
 speakers are in no test. `cnn-transformer` has a Transformer encoder in place of the LSTM.
+`best-scratch-released` is trained on all five corpora: its cross-validation says what to expect of
+the small model in ``models/``.
 """
 
 import dataclasses
+from typing import Any
 
 from ser.config import (
     AudioConfig,
@@ -70,6 +73,13 @@ _BEST = Recipe(
     ),
 )
 
+# All corpora, and the classes that more than one of them has: for a model to give away.
+RELEASED: dict[str, Any] = {
+    "corpora": ("ravdess", "crema_d", "tess", "savee", "emodb"),
+    "classes": tuple(name for name in EMOTIONS if name != "calm"),
+    "merge": {"calm": "neutral"},
+    "protocol": "speaker-independent",
+}
 RECIPES = (
     _BEST,
     dataclasses.replace(
@@ -83,6 +93,12 @@ RECIPES = (
         name="cnn-transformer",
         description="best-scratch with a Transformer encoder in place of the LSTM",
         model=ModelConfig(architecture="cnn_transformer", options=_OPTIONS, members=3),
+    ),
+    dataclasses.replace(
+        _BEST,
+        name="best-scratch-released",
+        description="best-scratch on all five corpora, seven classes: the small released model",
+        **RELEASED,
     ),
 )
 CLAIMS: dict[str, Claim] = {}
