@@ -21,8 +21,12 @@ NOTEBOOKS := 01_download 02_metadata 03_features 04_training 05_evaluation 06_in
 run: $(VENV)/installed
 	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" --recipe "$(RECIPE)" --epochs $(EPOCHS) $(NOTEBOOKS)
 
+# two workers with a core each: threads that wait for one another would only slow them down
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
 test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -23,7 +23,6 @@ gradio = pytest.importorskip("gradio", reason="needs the extra `app`")
 
 from ser import app  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("app")
 CARD = "# The card\nIntended for a test."
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

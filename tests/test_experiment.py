@@ -14,8 +14,6 @@ from ser import experiment, metadata
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.errors import CacheError
 
-pytestmark = pytest.mark.xdist_group("experiment")  # trained once, then looked at
-
 RECIPE = Recipe(
     name="tiny",
     corpora=("demo",),

@@ -33,8 +33,6 @@ from ser.errors import SerError
 from ser.ladder.run import FAST, Rows, _coarse
 from ser.ladder.splits import RUNGS, n_parts, split
 
-pytestmark = pytest.mark.xdist_group("ladder")  # trained once, then looked at
-
 RECIPE = Recipe(
     name="tiny",
     corpora=("demo",),

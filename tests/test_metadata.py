@@ -15,7 +15,6 @@ from ser import corpora, metadata
 from ser.config import Recipe
 from ser.errors import SerError
 
-pytestmark = pytest.mark.xdist_group("metadata")  # the real corpora are read once
 COUNTS = {"ravdess": 1440, "crema_d": 7442, "tess": 2800, "savee": 480, "emodb": 535}
 EMOTIONS_8 = corpora.EMOTIONS
 

@@ -11,6 +11,8 @@ import nbformat
 import papermill
 import pytest
 
+from ser import pretrained
+
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = (
     "01_download",
@@ -21,6 +23,7 @@ NAMES = (
     "06_inference",
     "07_leakage_ladder",
     "09_tuning",
+    "10_pretrained_encoder",
 )
 COLAB = "https://colab.research.google.com/github/speech-emotion-honest/ser/blob/main/notebooks"
 PARAMETERS = {  # what `make run` and users may set with papermill's -p
@@ -32,6 +35,7 @@ PARAMETERS = {  # what `make run` and users may set with papermill's -p
     "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH", "RECORD", "RIGHT"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
     "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
+    "10_pretrained_encoder": {"RECIPE", "CORPORA", "EPOCHS", "VARIANTS", "FOLD", "CLIP"},
 }
 MAX_BYTES = 1_000_000
 MAX_LINES = 15
@@ -162,14 +166,17 @@ def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
     executed.mkdir()
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.delenv("SER_CORPORA", raising=False)
-    given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5, "RECORD": True}
+    given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5, "RECORD": True, "VARIANTS": 0}
+    recipes = {"09_tuning": {"RECIPE": "mfcc-attention-augmented"}}  # whose features are there
     for name in NAMES:
-        if name == "09_tuning":  # what the others have computed features for
-            given["RECIPE"] = "mfcc-attention-augmented"
+        if name == "10_pretrained_encoder" and not pretrained.is_here("whisper-tiny.en"):
+            print("NOT TESTED: notebook 10, since the weights of whisper-tiny.en are not here")
+            continue
         papermill.execute_notebook(
             FOLDER / f"{name}.ipynb",
             executed / f"{name}.ipynb",
-            parameters={key: given[key] for key in PARAMETERS[name] & given.keys()},
+            parameters={k: v for k, v in given.items() if k in PARAMETERS[name]}
+            | recipes.get(name, {}),
             kernel_name="python3",
             progress_bar=False,
             log_output=False,

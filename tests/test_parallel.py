@@ -12,8 +12,6 @@ from ser.corpora import EMOTIONS, demo, synthesis
 from ser.models.layers import Standardise
 from ser.parallel import Data, ParallelModel, evaluate_model, preprocess_data, train_model
 
-pytestmark = pytest.mark.xdist_group("parallel")  # trained once, then looked at
-
 SMALL = {"filters": [4, 6], "lstm_units": 4, "attention_units": 3, "lstm_pool": 4}
 
 

@@ -12,7 +12,6 @@ from test_experiment import plan, root, three_speakers  # noqa: F401  fixtures
 from ser import evaluation, experiment, robustness, terminal
 from ser.audio import decode, to_mono
 
-pytestmark = pytest.mark.xdist_group("experiment")
 KEY = "0123456789abcdef" * 4
 
 

@@ -25,8 +25,6 @@ from ser.callbacks import HISTORY_COLUMNS, UnweightedAverageRecall, WholeCheckpo
 from ser.config import FeatureConfig, MaskingConfig, ModelConfig, Recipe, TrainingConfig
 from ser.store import FeatureSet, FrontEnd
 
-pytestmark = pytest.mark.xdist_group("training")  # trained once, then looked at
-
 FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60)
 MODEL = ModelConfig(
     options={

@@ -15,8 +15,6 @@ from ser import experiment, training, tune
 from ser.config import Recipe, from_dict
 from ser.tune import changed
 
-pytestmark = pytest.mark.xdist_group("tune")
-
 SPACE = {
     "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
     "training.batch_size": [8, 16],

@@ -114,7 +114,7 @@ def encode(
     x = layers.Conv1D(width, 3, strides=2, activation=exact_gelu, name="conv_2")(x)
     x = Positions(name="positions")(x)
     mask = mask[:, ::2]
-    visible = ops.cast(ops.transpose(mask, (0, 2, 1)), "bool")
+    visible = ops.cast(ops.expand_dims(ops.squeeze(mask, -1), 1), "bool")
     states = [x]
     for number in range(1, blocks + 1):
         x = _block(x, visible, width, heads, f"block_{number}")
