@@ -86,6 +86,7 @@ OTHERS = {
         "label_smoothing": 0.1,
         "class_weights": False,
         "extra_share": 0.2,
+        "extra_epochs": 3,
         "mixup_alpha": 0.2,
         "monitor": "val_uar",
         "patience": 3,
@@ -334,6 +335,10 @@ def test_misspelled_field_of_a_recipe():
         (
             {"training": {"min_steps": 9, "max_steps": 8}},
             ("training", "max_steps 8 is less than min_steps 9"),
+        ),
+        (
+            {"training": {"epochs": 5, "extra_epochs": 5}},
+            ("training", "extra_epochs 5 leave nothing of 5"),
         ),
         ({"training": {"refit": True}}, ("training", "refit needs monitor 'epoch'", "'val_loss'")),
         ({"training": {"epochs": 1.5}}, ("training.epochs", "integer", "1.5")),

@@ -302,6 +302,21 @@ def test_an_epoch_draws_its_share_from_extra_corpora(tmp_path, share, n_extra):
     np.testing.assert_array_equal(reading.statistics(part), own)
 
 
+@pytest.mark.parametrize("n_extra", [30, 5])
+def test_the_first_epochs_hear_extra_corpora_alone(tmp_path, n_extra):
+    features = made_of(tmp_path, random_values(n_clips=40))
+    extra = np.arange(40) < n_extra
+    part = Part(features, np.arange(40), np.arange(40) % 2, extra)
+    batches = Batches(part, recipe(extra_share=0.0, extra_epochs=2, batch_size=7), 0)
+    n_own = 40 - n_extra
+    for epoch, alone in enumerate((True, True, False, False)):
+        batches.start_epoch(epoch)
+        assert len(batches.order) == n_own
+        assert extra[batches.order].all() if alone else not extra[batches.order].any()
+        if n_extra > n_own or not alone:
+            assert len(set(batches.order)) == n_own
+
+
 @pytest.mark.parametrize(("min_steps", "passes"), [(1, 1), (3, 1), (4, 2), (7, 3)])
 def test_an_epoch_of_a_small_corpus_goes_through_it_several_times(tmp_path, min_steps, passes):
     settings = recipe(min_steps=min_steps).training

@@ -280,6 +280,9 @@ class TrainingConfig:
     extra_share : float
         Share of each epoch that is drawn from the recipe's extra corpora, 0 to 1; every clip of
         its own corpora comes once.
+    extra_epochs : int
+        First so many epochs hear clips of extra corpora alone, as many as an epoch otherwise has:
+        pretraining on them.
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
@@ -317,6 +320,7 @@ class TrainingConfig:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = True
     extra_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    extra_epochs: Annotated[int, Field(ge=0)] = 0
     mixup_alpha: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "val_uar", "epoch"] = "val_loss"
     patience: Count = 15
@@ -333,6 +337,8 @@ class TrainingConfig:
             raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
         if self.max_steps is not None and self.max_steps < self.min_steps:
             raise ValueError(f"max_steps {self.max_steps} is less than min_steps {self.min_steps}")
+        if self.extra_epochs >= self.epochs:
+            raise ValueError(f"extra_epochs {self.extra_epochs} leave nothing of {self.epochs}")
         return self
 
 
@@ -483,6 +489,7 @@ _NEUTRAL: dict[str, Any] = {
     "speed_rate": [0.9, 1.1],
     "extra_corpora": [],
     "extra_share": 0.5,
+    "extra_epochs": 0,
     "encoder_rate": 1.0,
     "schedule": "plateau",
     "warmup_epochs": 0,
