@@ -78,6 +78,16 @@ def test_speaker_disjoint_never_leaks(speakers, n_folds, seed, data):
     protocols.check(folds, table)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_four_speakers_of_three_corpora_make_two_folds(seed):
+    women = [(corpus, "00", "female") for corpus in ("ravdess", "tess", "savee")]
+    table = make_table([*women, ("savee", "01", "male")], 1)
+    folds = protocols.speaker_disjoint(table, 2, seed)
+    protocols.check(folds, table)
+    speaker_of = dict(zip(table["clip_id"], table["speaker"], strict=True))
+    assert [len({speaker_of[clip] for clip in fold.test}) for fold in folds] == [2, 2]
+
+
 @settings(deadline=None, max_examples=25)
 @given(speakers=speakers_of, seed=st.integers(0, 9), n_folds=st.integers(3, 6))
 def test_random_clips_share_speakers_but_never_sounds(speakers, seed, n_folds):

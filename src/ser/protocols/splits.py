@@ -105,7 +105,10 @@ def _speakers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _deal(speakers: pd.DataFrame, n_folds: int, rng: np.random.Generator) -> list[list[str]]:
-    """Give each speaker to the fold with the fewest of its kind, its corpus, any; of clips."""
+    """Give each speaker to the fold with the fewest of its kind, its corpus, any; of clips.
+
+    Two speakers are left to each fold: one to train on, one to validate on.
+    """
     groups: list[list[str]] = [[] for _ in range(n_folds)]
     kinds: list[list[tuple[str, str]]] = [[] for _ in range(n_folds)]
     clips = [0] * n_folds
@@ -114,7 +117,7 @@ def _deal(speakers: pd.DataFrame, n_folds: int, rng: np.random.Generator) -> lis
     for speaker, row in shuffled.loc[rarest.sort_values(kind="stable").index].iterrows():
         kind = (row["corpus"], row["sex"])
         fold = min(
-            range(n_folds),
+            (i for i in range(n_folds) if len(groups[i]) < len(speakers) - 2),
             key=lambda i: (
                 kinds[i].count(kind),
                 sum(corpus == kind[0] for corpus, _ in kinds[i]),
