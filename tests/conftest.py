@@ -17,7 +17,10 @@ from ser import metadata
 from ser.corpora import demo, synthesis
 from ser.errors import SerError
 
-hypothesis.settings.register_profile("any machine", deadline=None)
+# where changes are judged, the same examples each time; elsewhere new ones, to find what is left
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
 hypothesis.settings.load_profile("any machine")
 
 
