@@ -204,9 +204,9 @@ def small_encoder(monkeypatch, tmp_path):
     known = dataclasses.replace(SMALL, sha256=digest, n_bytes=path.stat().st_size)
     monkeypatch.setitem(pretrained.ENCODERS, "small", known)
     monkeypatch.setenv("SER_PRETRAINED", str(tmp_path / "shelf"))
-    front_end._encoder.cache_clear()
+    front_end.encoder.cache_clear()
     yield path
-    front_end._encoder.cache_clear()
+    front_end.encoder.cache_clear()
 
 
 def test_states_go_through_the_store_in_half_precision(project, demo_table, small_encoder):

@@ -15,12 +15,39 @@ from keras import ops
 
 from ser.config import AudioConfig, FeatureConfig
 from ser.errors import SerError
-from ser.pretrained.front_end import HOP_LENGTH, N_FFT, N_MELS, SAMPLE_RATE_HZ
+from ser.pretrained.front_end import (
+    HOP_LENGTH,
+    LONGEST,
+    N_FFT,
+    N_MELS,
+    SAMPLE_RATE_HZ,
+    STEP,
+    encoder,
+)
 
-KINDS = ("mfcc", "log_mel", "chroma", "rms", "whisper_mel")
+KINDS = ("mfcc", "log_mel", "chroma", "rms", "whisper_mel", "whisper")
 TRIM_FRAME, TRIM_HOP = 2048, 512  # librosa.effects.trim
 SMALLEST_POWER = 1e-10  # librosa.power_to_db
 RANGE_DB = 80.0
+
+
+def check(config: FeatureConfig) -> None:
+    """Refuse features that a graph cannot compute.
+
+    Parameters
+    ----------
+    config : FeatureConfig
+        What a model takes.
+
+    Raises
+    ------
+    SerError
+        Unless the kinds are out of ``KINDS``, without statistics or deltas.
+    """
+    missing = sorted(set(config.kinds) - set(KINDS))
+    if missing or config.statistics or config.n_deltas:
+        what = missing[0] if missing else "statistics or deltas of features"
+        raise SerError(f"{what} cannot be exported. Allowed kinds: {', '.join(KINDS)}.")
 
 
 def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips: int = -1) -> Any:
@@ -33,7 +60,7 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     audio : AudioConfig
         Whether to trim.
     config : FeatureConfig
-        What to compute; kinds out of ``KINDS``, and no statistics or deltas.
+        What to compute; what `check` lets pass.
     n_clips : int
         What the graph says of the first axis: 1, or -1 for nothing.
 
@@ -41,23 +68,17 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     -------
     tensor, shape (1, config.n_frames, n_features)
         As `ser.features.to_rows` gives it, to within rounding.
-
-    Raises
-    ------
-    SerError
-        When a graph cannot compute these features.
     """
-    missing = sorted(set(config.kinds) - set(KINDS))
-    if missing or config.statistics or config.n_deltas:
-        what = missing[0] if missing else "statistics or deltas of features"
-        raise SerError(f"{what} cannot be exported. Allowed kinds: {', '.join(KINDS)}.")
     if audio.trim_db is not None:
         waveform = trim(waveform, audio.trim_db)
     shortfall = ops.maximum(config.n_fft - ops.shape(waveform)[0], 0)
     waveform = ops.concatenate([waveform, _zeros(shortfall)])
     one = ops.cast(ops.shape(waveform)[0] > 0, "float32")
+    heard = waveform[: config.n_frames * config.hop_length]
     if config.kinds == ("whisper_mel",):
-        rows = _whisper_mel(waveform[: config.n_frames * config.hop_length], one)
+        rows = _whisper_mel(heard, one)
+    elif config.kinds == ("whisper",):
+        rows = _whisper_states(_whisper_mel(heard[:LONGEST], one), config, n_clips)
     else:
         rows = _librosa(waveform, audio.sample_rate_hz, config, one)
     missing_rows = ops.maximum(config.n_frames - ops.shape(rows)[0], 0)
@@ -163,6 +184,23 @@ def _whisper_mel(waveform: Any, one: Any) -> Any:
     mel = ops.matmul(power_spectrum(frames, N_FFT, one), basis.T * one)
     log = ops.log(ops.maximum(mel, 1e-10)) / np.float32(np.log(10.0))
     return (ops.maximum(log, ops.max(log) - 8.0) + 4.0) / 4.0
+
+
+def _whisper_states(log_mel: Any, config: FeatureConfig, n_clips: int) -> Any:
+    """Do what `ser.pretrained.front_end.states` does."""
+    blocks = max(config.states)
+    found = encoder(config.encoder or "", blocks)(
+        ops.reshape(log_mel, (n_clips, ops.shape(log_mel)[0], N_MELS)), training=False
+    )
+    chosen = ops.concatenate([found[state] for state in config.states], axis=-1)
+    width, size = chosen.shape[-1], config.hop_length // STEP
+    steps = ops.reshape(chosen, (-1, width))
+    n_steps = ops.shape(steps)[0]
+    n_rows = (n_steps + size - 1) // size
+    padding = ops.reshape(_zeros((n_rows * size - n_steps) * width), (-1, width))
+    whole = ops.reshape(ops.concatenate([steps, padding]), (-1, size, width))
+    counts = ops.minimum(n_steps - ops.arange(n_rows) * size, size)
+    return ops.sum(whole, axis=1) / ops.cast(ops.reshape(counts, (-1, 1)), "float32")
 
 
 def _librosa(waveform: Any, sample_rate_hz: int, config: FeatureConfig, one: Any) -> Any:

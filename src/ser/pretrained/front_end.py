@@ -75,7 +75,7 @@ def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             f"{config.encoder} has states 0 to {known.blocks}, found {max(config.states)} in "
             "features.states."
         )
-    model = _encoder(config.encoder or "", max(config.states))
+    model = encoder(config.encoder or "", max(config.states))
     frames = log_mel(waveform[:LONGEST])
     n_steps = -(-len(frames) // 2)
     # padding changes nothing, and a graph is traced for each whole second, not for each length
@@ -158,7 +158,26 @@ def _mel_basis() -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def _encoder(name: str, blocks: int) -> Any:
+def encoder(name: str, blocks: int) -> Any:
+    """Build the first blocks of a Whisper encoder, with its released weights.
+
+    Parameters
+    ----------
+    name : str
+        Of `ser.pretrained.ENCODERS`.
+    blocks : int
+        How many of its blocks.
+
+    Returns
+    -------
+    keras.Model
+        See `ser.pretrained.whisper.encoder`; for any number of frames, and the same one each time.
+
+    Raises
+    ------
+    SerError
+        When there is no such encoder, or its weights are not here.
+    """
     backend.load()
     from ser.pretrained import whisper
 
