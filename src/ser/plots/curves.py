@@ -65,7 +65,8 @@ def training_curves(
             ax.plot(history["epoch"], history[column], color=colour, label=name, marker=marker)
             if column.endswith(trended) and trend_degree is not None:
                 _draw_trend(ax, history, column, trend_degree)
-        label_of_best = f"epoch kept: {epoch:.0f} (best {monitor})"
+        why = "the last" if monitor == "epoch" else f"best {monitor}"
+        label_of_best = f"epoch kept: {epoch:.0f} ({why})"
         ax.axvline(epoch, color=GREY, linestyle=":", label=label_of_best)
         ax.set(xlabel="epoch", ylabel=label)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
