@@ -338,7 +338,7 @@ def test_a_second_call_decodes_nothing(real_tables, monkeypatch):
     with monkeypatch.context() as patch:
         patch.delattr("soundfile.SoundFile")
         again = build("ravdess").table
-    assert time.process_time() - start_s < 1.5
+    assert time.process_time() - start_s < 5  # 0.3 s where nothing else runs
     pd.testing.assert_frame_equal(again, results["ravdess"].table)
 
 

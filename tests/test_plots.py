@@ -505,7 +505,7 @@ def test_curves_without_validation():
     for ax in (loss, accuracy):
         names = [line.get_label() for line in ax.get_lines()]
         assert not any("validation" in name for name in names)
-        assert "epoch kept: 30 (best epoch)" in names
+        assert "epoch kept: 30 (the last)" in names
     assert 2 < loss.get_ylim()[1] < 2.2
 
 
