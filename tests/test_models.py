@@ -317,6 +317,9 @@ OTHERS = {
             "statistics_dropout": 0.5,
         },
     ),
+    "states, attention alone": ModelConfig(
+        architecture="states_lstm", options={"projection": 0, "lstm_units": 0, "heads": 1}
+    ),
     "states, a linear probe": ModelConfig(
         architecture="states_lstm", options={"heads": 0, "statistics_dropout": 0.3}
     ),

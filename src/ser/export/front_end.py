@@ -188,10 +188,8 @@ def _whisper_mel(waveform: Any, one: Any) -> Any:
 
 def _whisper_states(log_mel: Any, config: FeatureConfig, n_clips: int) -> Any:
     """Do what `ser.pretrained.front_end.states` does."""
-    blocks = max(config.states)
-    found = encoder(config.encoder or "", blocks)(
-        ops.reshape(log_mel, (n_clips, ops.shape(log_mel)[0], N_MELS)), training=False
-    )
+    frames = ops.reshape(log_mel, (n_clips, ops.shape(log_mel)[0], N_MELS))
+    found = encoder(config.encoder or "", max(config.states))(frames, training=False)
     chosen = ops.concatenate([found[state] for state in config.states], axis=-1)
     width, size = chosen.shape[-1], config.hop_length // STEP
     steps = ops.reshape(chosen, (-1, width))

@@ -11,8 +11,8 @@ validation speakers together, for a fixed number of epochs.
 
 `best-scratch` hears its own corpus only. `best-scratch-all` also trains on all other corpora, whose
 speakers are in no test. `cnn-transformer` has a Transformer encoder in place of the LSTM.
-`best-scratch-released` is trained on all five corpora: its cross-validation says what to expect of
-the small model in ``models/``.
+`best-scratch-released` is on all five corpora: its cross-validation says what to expect of a small
+model that is trained on everybody (``ser train --everything``).
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from ser.corpora.base import EMOTIONS
 from ser.recipes.claims import Claim
 
 _OPTIONS = {"normalise": "both", "filters": 64, "pool_size": 4, "statistics_dropout": 0.5}
-_BEST = Recipe(
+BEST = Recipe(
     name="best-scratch",
     description="MFCC and chroma, residual convolutions, BiLSTM, attentive statistics; committee",
     corpora=("ravdess",),
@@ -81,21 +81,21 @@ RELEASED: dict[str, Any] = {
     "protocol": "speaker-independent",
 }
 RECIPES = (
-    _BEST,
+    BEST,
     dataclasses.replace(
-        _BEST,
+        BEST,
         name="best-scratch-all",
         description="best-scratch, trained on all other corpora too",
         extra_corpora=("crema_d", "tess", "savee", "emodb"),
     ),
     dataclasses.replace(
-        _BEST,
+        BEST,
         name="cnn-transformer",
         description="best-scratch with a Transformer encoder in place of the LSTM",
         model=ModelConfig(architecture="cnn_transformer", options=_OPTIONS, members=3),
     ),
     dataclasses.replace(
-        _BEST,
+        BEST,
         name="best-scratch-released",
         description="best-scratch on all five corpora, seven classes: the small released model",
         **RELEASED,

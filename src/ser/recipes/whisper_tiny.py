@@ -1,4 +1,4 @@
-"""A small pretrained encoder, Whisper tiny.en, under a head of our own: frozen, and fine-tuned.
+"""A small pretrained encoder, Whisper tiny.en, under a head of our own.
 
 Not from any one source. States 2 and 3 of the encoder's four blocks side by side, the middle ones,
 which tell more about how something is said than the last; averaged over 40 ms; four waveform
@@ -9,17 +9,18 @@ trained on training and validation speakers together, for a fixed number of epoc
 `whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
 bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
 `whisper-tiny-released` is the latter on all five corpora: its cross-validation says what to expect
-of the model in ``models/``, which was trained on everybody (``ser train --everything``).
+of a model that is trained on everybody (``ser train --everything``).
 """
 
 import dataclasses
 
 from ser.config import FeatureConfig, ModelConfig, Recipe, TrainingConfig
-from ser.recipes import best_scratch
+from ser.recipes.best_scratch import BEST, RELEASED
 from ser.recipes.claims import Claim
 
+_OPTIONS = {"n_states": 2, "join": "concatenate", "statistics_dropout": 0.5}
 _FROZEN = dataclasses.replace(
-    best_scratch.RECIPES[0],
+    BEST,
     name="whisper-tiny-frozen",
     description="Whisper tiny.en, states 2 and 3, frozen; BiLSTM, attentive statistics",
     features=FeatureConfig(
@@ -30,11 +31,8 @@ _FROZEN = dataclasses.replace(
         hop_length=640,
         n_frames=104,
     ),
-    augmentation=dataclasses.replace(best_scratch.RECIPES[0].augmentation, n_variants=4),
-    model=ModelConfig(
-        architecture="states_lstm",
-        options={"n_states": 2, "join": "concatenate", "statistics_dropout": 0.5},
-    ),
+    augmentation=dataclasses.replace(BEST.augmentation, n_variants=4),
+    model=ModelConfig(architecture="states_lstm", options=_OPTIONS),
     training=TrainingConfig(
         epochs=20,
         batch_size=64,
@@ -54,17 +52,14 @@ RECIPES: tuple[Recipe, ...] = (
         _FROZEN,
         name="whisper-tiny-linear",
         description="Whisper tiny.en, states 2 and 3, frozen; a linear classifier of statistics",
-        model=ModelConfig(
-            architecture="states_lstm",
-            options={"n_states": 2, "join": "concatenate", "heads": 0, "statistics_dropout": 0.5},
-        ),
+        model=ModelConfig(architecture="states_lstm", options={**_OPTIONS, "heads": 0}),
     ),
     _FROZEN,
     dataclasses.replace(
         _FROZEN,
         name="whisper-tiny-released",
         description="whisper-tiny-frozen on all five corpora, seven classes: the released model",
-        **best_scratch.RELEASED,
+        **RELEASED,
     ),
 )
 CLAIMS: dict[str, Claim] = {}
