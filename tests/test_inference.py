@@ -222,6 +222,18 @@ def test_newest_run_is_found(model_file, tmp_path, monkeypatch):
     assert inference.find_model(folder) == folder / inference.MODEL_FILE
 
 
+def test_without_a_run_the_largest_bundle_answers_and_is_named(one_bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    for name in ("a-large", "b-small"):
+        shutil.copytree(one_bundle / "bundle", tmp_path / "models" / name)
+    (tmp_path / "models" / "a-large" / "model.tflite").write_bytes(bytes(10_000))
+    assert inference.find_model() == tmp_path / "models" / "a-large"
+    soundfile.write(tmp_path / "tone.wav", tone(), 16_000)
+    shown = ser_command("predict", tmp_path / "tone.wav", "--json")
+    assert json.loads(shown.stdout)[0]["probabilities"]
+    assert shown.stderr.strip() == "model: models/a-large"
+
+
 def test_command_answers_for_good_files_and_names_bad_ones(model_file, tmp_path):
     good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
     soundfile.write(good, tone(), 16_000)

@@ -109,6 +109,19 @@ def test_as_recorded_gives_the_result_of_the_cross_validation(plan, monkeypatch)
     assert table.iloc[1]["confidence"] != first["confidence"]
 
 
+def test_a_draw_of_clips_and_folds_is_the_same_each_time(plan):  # noqa: F811
+    options = {"conditions": ("as recorded", "12 dB quieter"), "n_jobs": 1, "progress": False}
+    first, second = (robustness.measure(plan, n_clips=20, **options) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+    assert first["n_clips"].tolist() == [20, 20]
+    one_fold = dataclasses.replace(plan, folds=plan.folds[1:2])
+    of_fold = robustness.measure(one_fold, n_clips=1_000, **options)
+    assert of_fold["n_clips"].tolist() == [len(plan.folds[1].test)] * 2
+    predictions = pd.read_csv(plan.run_folder(1, 0) / "predictions.csv")
+    expected = evaluation.metrics(predictions, plan.recipe.classes)["uar"]["mean"]
+    assert of_fold["uar"].iloc[0] == pytest.approx(expected, abs=1e-6)
+
+
 def test_the_table_lies_beside_the_report(plan, monkeypatch, capsys):  # noqa: F811
     short = {k: robustness.CONDITIONS[k] for k in ("as recorded", "12 dB quieter")}
     measure = robustness.measure

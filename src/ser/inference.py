@@ -299,7 +299,7 @@ def find_model(path: Path | str | None = None) -> Path:
     ----------
     path : path, optional
         A bundle, a ``.keras`` file or a run folder; where left out, the newest finished run under
-        ``models/runs``, then the newest bundle or file under ``models``.
+        ``models/runs``, then the largest bundle under ``models``.
 
     Returns
     -------
@@ -322,15 +322,15 @@ def find_model(path: Path | str | None = None) -> Path:
             )
         return file
     finished = [run / MODEL_FILE for run in paths().finished_runs()]
+    if finished := [file for file in finished if file.exists()]:
+        return max(finished, key=lambda file: file.stat().st_mtime)
     released = [card.parent for card in paths().models.glob(f"*/{bundle.CARD}")]
-    found = finished or [*released, *paths().models.glob("*.keras")]
-    found = [file for file in found if file.exists()]
-    if not found:
+    if not released:
         raise SerError(
             f"no trained model under {shown(paths().models)}. Train one with `ser train`, or name "
             "one with --model."
         )
-    return max(found, key=lambda file: file.stat().st_mtime)
+    return max(released, key=lambda folder: sum(f.stat().st_size for f in folder.iterdir()))
 
 
 def load_model(path: Path | str | None = None) -> Model:

@@ -132,6 +132,7 @@ def measure(
     *,
     seed: int = 0,
     conditions: Sequence[str] = tuple(CONDITIONS),
+    n_clips: int = 0,
     n_jobs: int = -1,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -140,11 +141,14 @@ def measure(
     Parameters
     ----------
     plan : Plan
-        All its folds must have been trained with `seed`.
+        All its folds must have been trained with `seed`; ``dataclasses.replace(plan,
+        folds=plan.folds[:1])`` asks for the first alone.
     seed : int
         Which models.
     conditions : sequence of str
         Out of ``CONDITIONS``.
+    n_clips : int
+        How many test clips, drawn at random once for all conditions; 0 for every clip.
     n_jobs : int
         Processes that compute features; -1 is one for each core.
     progress : bool
@@ -154,15 +158,15 @@ def measure(
     -------
     DataFrame
         One row per condition: ``n_clips``, ``uar`` with its speaker interval ``low`` and ``high``,
-        mean ``confidence`` and expected calibration error ``ece``. Each test clip once, by the
-        model of its fold.
+        mean ``confidence`` and expected calibration error ``ece``. Each clip once, by the model of
+        the fold that tests it.
 
     Raises
     ------
     SerError
         When a fold has not been trained, or a clip cannot be read.
     """
-    folders = [plan.run_folder(fold, seed) for fold in range(len(plan.folds))]
+    folders = [plan.run_folder(fold.index, seed) for fold in plan.folds]
     if missing := [folder for folder in folders if not (folder / RUN_FILE).exists()]:
         raise SerError(
             f"{plan.recipe.name}, {plan.protocol}: {len(missing)} of {len(folders)} folds are not "
@@ -175,15 +179,22 @@ def measure(
 
     networks = [models.load(folder / MODEL_FILE) for folder in folders]
     clips = plan.table.set_index("clip_id")
+    tests = [list(fold.test) for fold in plan.folds]
+    if 0 < n_clips < sum(map(len, tests)):
+        rng = np.random.default_rng(seed)
+        drawn = set(rng.permutation([clip for test in tests for clip in test])[:n_clips])
+        tests = [[clip for clip in test if clip in drawn] for test in tests]
     rows = []
     for condition in tqdm(conditions, disable=not progress, desc="conditions"):
         tables = []
-        for number, (fold, network) in enumerate(zip(plan.folds, networks, strict=True)):
-            tested = clips.loc[list(fold.test)]
+        for fold, test, network in zip(plan.folds, tests, networks, strict=True):
+            if not test:
+                continue
+            tested = clips.loc[test]
             batch = _features(tested, plan.recipe, condition, n_jobs)
             found = pd.DataFrame(network.predict(batch, verbose=0), columns=[*plan.recipe.classes])
             known = tested.reset_index()[["clip_id", "speaker", "label"]]
-            tables.append(pd.concat([known.assign(fold=number, seed=seed), found], axis=1))
+            tables.append(pd.concat([known.assign(fold=fold.index, seed=seed), found], axis=1))
         rows.append(_row(condition, pd.concat(tables, ignore_index=True), plan.recipe.classes))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -216,12 +227,12 @@ def _row(condition: str, predictions: pd.DataFrame, classes: Sequence[str]) -> d
     }
 
 
-def write(plan: Plan, *, seed: int = 0, n_jobs: int = -1) -> Path:
+def write(plan: Plan, *, seed: int = 0, n_clips: int = 0, n_jobs: int = -1) -> Path:
     """Measure all conditions and keep the table beside the report.
 
     Parameters
     ----------
-    plan, seed, n_jobs
+    plan, seed, n_clips, n_jobs
         See `measure`.
 
     Returns
@@ -234,7 +245,7 @@ def write(plan: Plan, *, seed: int = 0, n_jobs: int = -1) -> Path:
     SerError
         See `measure`.
     """
-    table = measure(plan, seed=seed, n_jobs=n_jobs)
+    table = measure(plan, seed=seed, n_clips=n_clips, n_jobs=n_jobs)
     path = plan.report_folder / FILE
     with writing(path) as temporary:
         table.round(4).to_csv(temporary, index=False)

@@ -118,6 +118,7 @@ def robustness(
     protocol: Protocol = None,
     corpora: Corpora = None,
     seed: Annotated[int, typer.Option(help="Which models of the cross-validation.")] = 0,
+    clips: Annotated[int, typer.Option(help="So many at random; 0 is all of them.")] = 0,
     jobs: Jobs = 2,
     epochs: Annotated[int, typer.Option(help="As they were trained with.")] = 0,
 ) -> None:
@@ -126,7 +127,7 @@ def robustness(
     from ser import terminal
 
     plan = options.plan(recipe, corpora, protocol, epochs)
-    path = conditions.write(plan, seed=seed, n_jobs=jobs)
+    path = conditions.write(plan, seed=seed, n_clips=clips, n_jobs=jobs)
     terminal.show_robustness(path)
 
 

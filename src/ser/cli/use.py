@@ -43,10 +43,9 @@ def predict(
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch."""
     from ser import recordings, terminal
-    from ser.inference import load_model
 
     names = recordings.expand(files)
-    loaded, answers, problems = load_model(model), [], []
+    loaded, answers, problems = _opened(model), [], []
     for name in names:
         try:
             answer = _answer(loaded, name, recordings.content(name), plot, explain)
@@ -63,6 +62,17 @@ def predict(
         typer.echo(terminal.as_csv(answers, loaded.classes), nl=False)
     if problems:
         raise SerError("\n".join(problems))
+
+
+def _opened(path: Path | None) -> Model:
+    """Load the model, and say which it is where nobody named one."""
+    from ser.inference import find_model, load_model
+    from ser.paths import shown
+
+    found = find_model(path)
+    if path is None:
+        typer.echo(f"model: {shown(found)}", err=True)
+    return load_model(found)
 
 
 def _answer(
@@ -112,9 +122,8 @@ def listen(
     """Tell the emotion while somebody speaks, twice a second; Ctrl-C ends."""
     from ser import live, terminal
     from ser.files import writing
-    from ser.inference import load_model
 
-    loaded = load_model(model)
+    loaded = _opened(model)
     if file is not None:
         blocks = live.blocks_of_file(file)
     else:
@@ -147,11 +156,15 @@ def web_page(
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder or a .keras file.")],
     to: Annotated[Path, typer.Option("--to", help="The bundle's folder.")],
+    formats: Annotated[
+        str, typer.Option(help="Out of onnx, litert and litert-int8, with commas between.")
+    ] = "onnx,litert,litert-int8",
     half: Annotated[bool, typer.Option(help="Large ONNX constants in half precision.")] = False,
     calibrate: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help="A report of its recipe: makes probabilities true, and sets a threshold."
+            help="A report of its recipe: makes probabilities true, sets a threshold, and fills "
+            "the model's card."
         ),
     ] = None,
     right: Annotated[
@@ -171,6 +184,11 @@ def export(
         predictions = experiment.predictions_of(calibrate)
         temperature, threshold = evaluation.calibrate(predictions, classes, right)
         typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
-    folder = write(file, to, half=half, temperature=temperature, threshold=threshold)
+    kinds = [name.strip() for name in formats.split(",")]
+    folder = write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
+    if calibrate is not None:
+        from ser.export import card
+
+        card.write(folder, calibrate, right=right)
     for path in sorted(folder.iterdir()):
         typer.echo(f"written: {shown(path)} ({path.stat().st_size / 1e6:.2f} MB)")

@@ -73,12 +73,25 @@ BEST = Recipe(
     ),
 )
 
-# All corpora, and the classes that more than one of them has: for a model to give away.
+# For a model to give away: all corpora, the classes that more than one of them has, and variants as
+# people record, over telephones, in rooms, in noise.
 RELEASED: dict[str, Any] = {
     "corpora": ("ravdess", "crema_d", "tess", "savee", "emodb"),
     "classes": tuple(name for name in EMOTIONS if name != "calm"),
     "merge": {"calm": "neutral"},
     "protocol": "speaker-independent",
+    "augmentation": AugmentationConfig(
+        n_variants=4,
+        speed_p=0.5,
+        speed_rate=(0.87, 1.15),
+        pitch_p=0.3,
+        stretch_p=0.2,
+        room_p=0.3,
+        band_pass_p=0.3,
+        noise_p=0.5,
+        noise_snr_db=(3.0, 30.0),
+        gain_p=0.0,
+    ),
 }
 RECIPES = (
     BEST,

@@ -1,0 +1,210 @@
+"""The card of a model that is given away: what it is for, what it learnt from, how far to trust it.
+
+Every number comes from a report of the same recipe: from speakers that the model tested on them had
+not heard. See Mitchell et al., "Model cards for model reporting", FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ser import bundle, corpora, evaluation
+from ser.errors import SerError
+from ser.files import read_json
+from ser.report import predictions_of
+from ser.robustness import FILE as ROBUSTNESS
+
+CARD = "README.md"
+N_CONFUSIONS = 3
+
+_FOR = """## What it is for
+
+Learning, research and demonstrations: to see what a speech emotion model hears in a recording, to
+compare with a model of your own, to label recordings roughly before people do. It answers how acted
+emotion would sound like this recording, and not what a person feels.
+"""
+_NOT_FOR = """## What it must not be used for
+
+Any decision about people: hiring, schooling, work, insurance, credit, health, policing, borders. In
+the European Union, inferring emotions at work and in education is forbidden (Regulation (EU)
+2024/1689, article 5(1)(f)). Nor for recordings of people who did not agree to it.
+"""
+_LIMITS = """## Limits
+
+Acted emotion, read sentences, quiet rooms, adults; English, and German where EmoDB is among the
+corpora above. Spontaneous speech, children, other languages, several speakers at once, singing and
+telephone lines were not tested, or only as far as a table above says. What the actors were told to
+act counts as right; people who only heard CREMA-D's clips named it in 45 % of their answers
+(`reports/ladder/human.json`). The first {window:.1f} s of what it is given count; `ser predict`
+cuts longer recordings into windows.
+"""
+
+
+def write(folder: Path, report: Path, *, right: float) -> Path:
+    """Write the card of a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle, made by `ser.export.bundle.export`.
+    report : Path
+        A report of its recipe: ``metrics.json``, ``predictions.csv`` and, where it was measured,
+        ``robustness.csv``.
+    right : float
+        What share of the answers above the bundle's threshold was asked to be right, 0 to 1.
+
+    Returns
+    -------
+    Path
+        ``README.md`` in the bundle.
+
+    Raises
+    ------
+    SerError
+        When the report is not one, or is of another recipe.
+    """
+    about, predictions = bundle.read_card(folder), predictions_of(report)
+    if report.parent.name != (name := about["recipe"]["name"]):
+        raise SerError(f"{report}: a report of {report.parent.name}; the model is of {name}.")
+    found = read_json(report / "metrics.json")
+    parts = [
+        _head(folder, about),
+        _FOR,
+        _NOT_FOR,
+        _training(about, found),
+        _expected(found, report),
+        _groups(found),
+        _trust(predictions, about, right),
+        _recordings(report),
+        _failures(predictions, about["classes"]),
+        _LIMITS.format(window=about["window_s"]),
+    ]
+    path = folder / CARD
+    path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    return path
+
+
+def _head(folder: Path, about: dict[str, Any]) -> str:
+    files = ", ".join(f"`{f['file']}` ({f['bytes'] / 1e6:.1f} MB)" for f in about["files"].values())
+    recipe = about["recipe"]
+    return (
+        f"# {folder.name}\n\n"
+        f"Speech in, probabilities of {len(about['classes'])} emotions out: "
+        f"{', '.join(about['classes'])}. Recipe `{recipe['name']}` ({recipe['description']}); "
+        f"{files}.\n\n"
+        f"    ser predict my_voice.wav -m models/{folder.name}\n"
+    )
+
+
+def _training(about: dict[str, Any], found: dict[str, Any]) -> str:
+    rows = [
+        {
+            "corpus": corpora.get(name).title,
+            "clips": f"{part['n_clips']:,}",
+            "speakers": part["n_speakers"],
+            "licence": corpora.get(name).licence,
+        }
+        for name, part in found["per_corpus"].items()
+    ]
+    encoder = about["features"].get("encoder")
+    text = f"Its encoder is {encoder}'s (OpenAI, MIT). " if encoder else ""
+    return (
+        f"## What it learnt from\n\n{_table(rows)}\n\n{text}Several of these licences forbid "
+        "commercial use: take the model as non-commercial too, and for anything else train anew "
+        "(`ser train RECIPE --everything`) on corpora that allow it.\n"
+    )
+
+
+def _expected(found: dict[str, Any], report: Path) -> str:
+    seeds = f"{found['n_seeds']} seed{'s' if found['n_seeds'] > 1 else ''}"
+    return (
+        "## What to expect\n\n"
+        "The model itself heard all of these speakers, so it cannot be tested on them. The numbers "
+        f"are those of a cross-validation of the same recipe (`{report.name}`, {seeds}), on "
+        "speakers that its models had never heard, with 95 % intervals over speakers.\n\n"
+        f"UAR {_percent(found['uar']['mean'], found['uar']['interval_95'])}, accuracy "
+        f"{_percent(found['accuracy']['mean'], found['accuracy']['interval_95'])}; guessing gives "
+        f"{100 / len(found['classes']):.1f} %.\n"
+    )
+
+
+def _groups(found: dict[str, Any]) -> str:
+    rows = [
+        {
+            "of": str(name),
+            "UAR": _percent(part["uar"], part["interval_95"]),
+            "clips": f"{part['n_clips']:,}",
+        }
+        for by in ("per_corpus", "per_sex")
+        for name, part in found[by].items()
+    ]
+    classes = [
+        {
+            "class": name,
+            "found (recall)": _percent(part["recall"], part["recall_interval_95"]),
+            "right when named (precision)": _percent(part["precision"], None),
+        }
+        for name, part in found["per_class"].items()
+    ]
+    return f"{_table(rows)}\n\n{_table(classes)}\n"
+
+
+def _trust(predictions: pd.DataFrame, about: dict[str, Any], right: float) -> str:
+    classes = about["classes"]
+    before = evaluation.expected_calibration_error(predictions, classes)
+    calibrated = evaluation.cross_calibrated(predictions, classes)
+    after = evaluation.expected_calibration_error(calibrated, classes)
+    truth, guess, confidence = evaluation.decisions(
+        evaluation.with_temperature(predictions, classes, about["temperature"]), classes
+    )
+    given = confidence >= about["threshold"]
+    return (
+        f"Its probabilities are calibrated with temperature {about['temperature']:.2f}. With a "
+        "temperature fitted on other speakers, their expected calibration error falls from "
+        f"{100 * before:.1f} to {100 * after:.1f} %. Below {100 * about['threshold']:.0f} % it "
+        f"calls itself uncertain: it answered {100 * given.mean():.0f} % of the clips, and "
+        f"{100 * (truth == guess)[given].mean():.0f} % of those answers were right (asked: "
+        f"{100 * right:.0f} %).\n"
+    )
+
+
+def _recordings(report: Path) -> str:
+    if not (report / ROBUSTNESS).is_file():
+        return ""
+    table = pd.read_csv(report / ROBUSTNESS)
+    rows = [
+        {
+            "recorded": row["condition"],
+            "UAR": _percent(row["uar"], (row["low"], row["high"])),
+            "clips": f"{row['n_clips']:,}",
+        }
+        for _, row in table.iterrows()
+    ]
+    return f"## As people record\n\nThe same test clips, changed in one way.\n\n{_table(rows)}\n"
+
+
+def _failures(predictions: pd.DataFrame, classes: list[str]) -> str:
+    counts = evaluation.confusion(predictions, classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0.0)
+    worst = np.dstack(np.unravel_index(np.argsort(-shares, axis=None), shares.shape))[0]
+    lines = [
+        f"- {100 * shares[true, named]:.0f} % of {classes[true]} is taken for {classes[named]}."
+        for true, named in worst[:N_CONFUSIONS]
+    ]
+    return "## Known failures\n\n" + "\n".join(lines) + "\n"
+
+
+def _percent(value: float, interval: Any) -> str:
+    around = "" if interval is None else f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})"
+    return f"{100 * value:.1f} %{around}"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

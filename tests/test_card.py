@@ -1,0 +1,78 @@
+"""The card of a released model says what its report measured, and what not to do with it."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import one_line
+
+from ser import bundle, evaluation
+from ser.experiment import predictions_of
+from ser.export import card
+from ser.files import read_json, write_json
+
+REPORT = Path(__file__).parents[1] / "reports" / "whisper-tiny-linear" / "combined-6"
+
+
+@pytest.fixture
+def folder(one_bundle, tmp_path):
+    """A bundle that says it is of the report's recipe."""
+    copy = tmp_path / "given-away"
+    shutil.copytree(one_bundle / "bundle", copy)
+    known, metrics = bundle.read_card(copy), read_json(REPORT / "metrics.json")
+    known |= {"recipe": read_json(REPORT / "recipe.json"), "classes": metrics["classes"]}
+    predictions = predictions_of(REPORT)
+    found = evaluation.calibrate(predictions, metrics["classes"], 0.8)
+    known["temperature"], known["threshold"] = found
+    write_json(copy / bundle.CARD, known)
+    return copy
+
+
+def test_the_card_holds_what_was_measured(folder):
+    text = card.write(folder, REPORT, right=0.8).read_text(encoding="utf-8")
+    assert text == (folder / "README.md").read_text(encoding="utf-8")
+    found = read_json(REPORT / "metrics.json")
+    assert f"UAR {100 * found['uar']['mean']:.1f} %" in text
+    for part in (*found["per_corpus"].values(), *found["per_sex"].values()):
+        assert f"| {100 * part['uar']:.1f} % (" in text
+    for name, part in found["per_class"].items():
+        assert re.search(rf"\| {name} \| {100 * part['recall']:.1f} % \(\d+ to \d+\) \|", text)
+    before, after = map(float, re.search(r"falls from ([\d.]+) to ([\d.]+) %", text).groups())
+    assert before == pytest.approx(100 * found["ece"], abs=0.06)
+    assert after < before
+    answered, right = map(int, re.search(r"(\d+) % of the clips, and (\d+) %", text).groups())
+    assert 5 < answered < 100
+    assert right >= 80
+
+
+def test_the_card_says_what_it_learnt_from_and_what_it_is_not_for(folder):
+    text = card.write(folder, REPORT, right=0.8).read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "What it is for",
+        "What it must not be used for",
+        "What it learnt from",
+        "What to expect",
+        "Known failures",
+        "Limits",
+    ]
+    assert "CC BY-NC-SA 4.0" in text
+    assert "| 7,435 | 91 |" in text
+    assert len(re.findall(r"is taken for", text)) == 3
+
+
+def test_conditions_are_in_the_card_where_they_were_measured(folder, tmp_path):
+    report = tmp_path / REPORT.parent.name / REPORT.name
+    shutil.copytree(REPORT, report)
+    (report / "robustness.csv").write_text(
+        "condition,n_clips,uar,low,high,confidence,ece\n"
+        "as recorded,1200,0.7,0.65,0.75,0.8,0.1\nMP3,1200,0.612,0.58,0.64,0.8,0.1\n"
+    )
+    text = card.write(folder, report, right=0.8).read_text(encoding="utf-8")
+    assert "| MP3 | 61.2 % (58 to 64) | 1,200 |" in text
+
+
+def test_a_report_of_another_recipe_is_refused(folder):
+    with one_line("of best-scratch", "of whisper-tiny-linear"):
+        card.write(folder, REPORT.parents[1] / "best-scratch" / "ravdess-luna5", right=0.8)
