@@ -38,7 +38,7 @@ _LIMITS = """## Limits
 Acted emotion, read sentences, quiet rooms, adults; English, and German where EmoDB is among the
 corpora above. Spontaneous speech, children, other languages, several speakers at once, singing and
 telephone lines were not tested, or only as far as a table above says. What the actors were told to
-act counts as right; people who only heard CREMA-D's clips named it in 45 % of their answers
+act counts as right; the majority of those who only heard CREMA-D's clips named it for 45 % of them
 (`reports/ladder/human.json`). The first {window:.1f} s of what it is given count; `ser predict`
 cuts longer recordings into windows.
 """
@@ -103,7 +103,7 @@ def _head(folder: Path, about: dict[str, Any]) -> str:
 def _training(about: dict[str, Any], found: dict[str, Any]) -> str:
     rows = [
         {
-            "corpus": corpora.get(name).title,
+            "corpus": f"`{name}`: {corpora.get(name).title}",
             "clips": f"{part['n_clips']:,}",
             "speakers": part["n_speakers"],
             "licence": corpora.get(name).licence,
@@ -135,7 +135,7 @@ def _expected(found: dict[str, Any], report: Path) -> str:
 def _groups(found: dict[str, Any]) -> str:
     rows = [
         {
-            "of": str(name),
+            "of": f"`{name}`" if by == "per_corpus" else str(name),
             "UAR": _percent(part["uar"], part["interval_95"]),
             "clips": f"{part['n_clips']:,}",
         }

@@ -31,8 +31,10 @@ SMALLEST_POWER = 1e-10  # librosa.power_to_db
 RANGE_DB = 80.0
 
 
-def check(config: FeatureConfig) -> None:
-    """Refuse features that a graph cannot compute.
+def prepare(config: FeatureConfig) -> None:
+    """Refuse features that a graph cannot compute, and load what the others need.
+
+    Weights that are first set while a graph is traced would stay random in it.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def check(config: FeatureConfig) -> None:
     if missing or config.statistics or config.n_deltas:
         what = missing[0] if missing else "statistics or deltas of features"
         raise SerError(f"{what} cannot be exported. Allowed kinds: {', '.join(KINDS)}.")
+    if config.kinds == ("whisper",):
+        encoder(config.encoder or "", max(config.states))
 
 
 def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips: int = -1) -> Any:
@@ -60,7 +64,7 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     audio : AudioConfig
         Whether to trim.
     config : FeatureConfig
-        What to compute; what `check` lets pass.
+        What to compute; what `prepare` lets pass.
     n_clips : int
         What the graph says of the first axis: 1, or -1 for nothing.
 

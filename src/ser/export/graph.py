@@ -57,7 +57,7 @@ def graph(
         raise SerError("exporting needs TensorFlow: leave KERAS_BACKEND unset.")
     import tensorflow as tf
 
-    front_end.check(features)
+    front_end.prepare(features)
     heard = models.with_attention(model)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")])
