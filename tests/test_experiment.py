@@ -1,6 +1,7 @@
 """From recipe to report: every clip tested once by a model that never heard it or its speaker."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 
@@ -240,6 +241,33 @@ def test_deleted_runs_are_made_again_the_same_by_two_processes(
     assert (plan.run_folder(1, 1) / "run.json").stat().st_mtime_ns == kept
     found = pd.read_csv(folder / "predictions.csv")
     pd.testing.assert_frame_equal(found, expected, atol=1e-3)
+
+
+def test_seeds_join_a_report_whose_runs_are_gone(plan, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(shutil.copytree(root, tmp_path / "copy")))
+    folder = plan.report_folder
+    whole, table = (
+        json.loads((folder / "metrics.json").read_text()),
+        experiment.predictions_of(folder),
+    )
+    histories = pd.read_csv(folder / "history.csv")
+    shutil.rmtree(folder)
+    experiment.report(plan, (0,))
+    for fold in range(3):
+        shutil.rmtree(plan.run_folder(fold, 0))
+    experiment.report(plan, (1,))
+    found = json.loads((folder / "metrics.json").read_text())
+    pd.testing.assert_frame_equal(experiment.predictions_of(folder), table)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), histories)
+    assert found.pop("training_seconds") == pytest.approx(whole.pop("training_seconds"), abs=0.2)
+    parts = [metrics.pop("parts") for metrics in (found, whole)]
+    for name, metric in itertools.product(parts[1], ("uar", "accuracy")):
+        assert parts[0][name][metric] == pytest.approx(parts[1][name][metric])
+    assert found == whole
+    other_folds = table[table["seed"] == 0].assign(fold=lambda rows: (rows["fold"] + 1) % 3)
+    other_folds.to_csv(folder / "predictions.csv", index=False)
+    experiment.report(plan, (1,))
+    assert experiment.predictions_of(folder)["seed"].unique().tolist() == [1]
 
 
 def test_missing_runs_and_folds_are_one_line(plan, monkeypatch, three_speakers):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ser import evaluation, metadata
-from ser.config import Recipe, from_dict, to_dict
+from ser.config import Recipe, from_dict, stable_hash, to_dict
 from ser.errors import SerError
 from ser.files import read_json, write_json, writing
 from ser.paths import paths, shown
@@ -19,6 +19,9 @@ from ser.plan import PARTS, RUN_FILE, Plan
 
 def report(plan: Plan, seeds: Sequence[int]) -> Path:
     """Gather the runs of a plan into ``reports/<recipe>/<protocol>/``.
+
+    Other seeds of an earlier report of the same settings, clips and folds stay in it, so that seeds
+    can be added where the runs of the first are gone.
 
     Parameters
     ----------
@@ -47,20 +50,49 @@ def report(plan: Plan, seeds: Sequence[int]) -> Path:
     classes = plan.recipe.classes
     parts = [name for name in PARTS if name != "validation" or not plan.recipe.training.refit]
     predictions = {name: _gather(folders, name) for name in parts}
-    summary = evaluation.metrics(predictions["test"], classes, plan.table)
-    summary["parts"] = {name: _part_summary(frame, classes) for name, frame in predictions.items()}
     cards = [read_json(folder / RUN_FILE) for folder in folders]
+    folder, histories = plan.report_folder, _histories(folders, cards)
+    shares = {name: _part_summary(frame, classes) for name, frame in predictions.items()}
+    seconds = sum(card["seconds"] for card in cards)
+    if (old := _other_seeds(plan, predictions["test"])) is not None:
+        before = read_json(folder / "metrics.json")
+        rows = pd.concat([old, predictions["test"]])
+        predictions["test"] = rows.sort_values(["seed", "clip_id"], ignore_index=True)
+        known = pd.read_csv(folder / "history.csv")
+        histories = pd.concat([known[known["seed"].isin(old["seed"])], histories])
+        n_old, n_new = old["seed"].nunique(), len(set(seeds))
+        for name, found in shares.items():
+            for metric, value in found.items():
+                both = n_old * before["parts"][name][metric] + n_new * value
+                found[metric] = both / (n_old + n_new)
+        seconds += before["training_seconds"] * n_old / before["n_seeds"]
+    summary = evaluation.metrics(predictions["test"], classes, plan.table)
+    summary["parts"] = shares
     summary["n_parameters"] = cards[0]["n_parameters"]
-    summary["training_seconds"] = round(sum(card["seconds"] for card in cards), 1)
+    summary["training_seconds"] = round(seconds, 1)
     summary["packages"] = cards[0]["packages"]
-    folder = plan.report_folder
     with writing(folder / "predictions.csv") as temporary:
         predictions["test"].to_csv(temporary, index=False)
     with writing(folder / "history.csv") as temporary:
-        _histories(folders, cards).to_csv(temporary, index=False)
+        histories.to_csv(temporary, index=False)
     write_json(folder / "recipe.json", to_dict(plan.recipe))
     write_json(folder / "metrics.json", summary)
     return folder
+
+
+def _other_seeds(plan: Plan, found: pd.DataFrame) -> pd.DataFrame | None:
+    """Predictions of an earlier report that may stay beside `found`, if there are any."""
+    folder = plan.report_folder
+    if not (folder / "metrics.json").is_file():
+        return None
+    if stable_hash(recipe_of(folder)) != stable_hash(plan.recipe):
+        return None
+    old = predictions_of(folder)
+    old = old[~old["seed"].isin(found["seed"])]
+    columns = ["clip_id", "fold", "label"]
+    expected = found.loc[found["seed"] == found["seed"].iloc[0], columns].to_numpy().tolist()
+    same = [rows[columns].to_numpy().tolist() == expected for _, rows in old.groupby("seed")]
+    return old if same and all(same) else None
 
 
 def _gather(folders: list[Path], part: str) -> pd.DataFrame:
