@@ -4,10 +4,11 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import one_line
 
-from ser import bundle, evaluation
+from ser import bundle, evaluation, inference
 from ser.experiment import predictions_of
 from ser.export import card
 from ser.files import read_json, write_json
@@ -76,3 +77,36 @@ def test_conditions_are_in_the_card_where_they_were_measured(folder, tmp_path):
 def test_a_report_of_another_recipe_is_refused(folder):
     with one_line("of best-scratch", "of whisper-tiny-linear"):
         card.write(folder, REPORT.parents[1] / "best-scratch" / "ravdess-luna5", right=0.8)
+
+
+# What is committed --------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+RELEASED = sorted(file.parent for file in (ROOT / "models").glob("*/bundle.json"))
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_a_released_model_is_whole_and_its_card_true(folder, tmp_path):
+    known = bundle.read_card(folder)
+    opened = bundle.load(folder)
+    probabilities, _ = opened(np.zeros(16_000, np.float32))
+    assert probabilities.shape == (len(known["classes"]),)
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 20e6
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    report = ROOT / "reports" / known["recipe"]["name"] / known["protocol"]
+    text = card.write(copy, report, right=0.8).read_text(encoding="utf-8")
+    assert text == (folder / card.CARD).read_text(encoding="utf-8")
+    found = evaluation.calibrate(predictions_of(report), known["classes"], 0.8)
+    assert (known["temperature"], known["threshold"]) == pytest.approx(found, abs=1e-3)
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_a_released_model_knows_the_speech_it_learnt_from(folder, real_speech):
+    model = inference.load_model(folder)
+    files = sorted(real_speech.rglob("*.flac"))[::12]
+    emotions = {"01": "neutral", "02": "neutral", "03": "happy", "04": "sad", "05": "angry"}
+    emotions |= {"06": "fearful", "07": "disgust", "08": "surprised"}
+    hits = [model.predict(file).label == emotions[file.stem.split("-")[2]] for file in files]
+    assert len(files) == 120
+    assert np.mean(hits) > 0.7
