@@ -156,6 +156,7 @@ def to_litert(answer: Any, *, quantise: bool = False) -> bytes:
     frozen = convert_to_constants.convert_variables_to_constants_v2(
         answer.get_concrete_function(), lower_control_flow=False
     )
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it calls this way of converting old
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     if quantise:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
