@@ -249,7 +249,10 @@ def test_temperature_is_in_the_graph(one_bundle, demo_shelf):
 
 def test_large_constants_in_half_precision(one_bundle, demo_shelf, tmp_path):
     half = export(one_bundle / "model.keras", tmp_path / "half", kinds=("onnx",), half=True)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "model.tflite").write_bytes(b"of an earlier bundle")
     whole = export(one_bundle / "model.keras", tmp_path / "whole", kinds=("onnx",))
+    assert {file.name for file in whole.iterdir()} == {"bundle.json", "model.onnx"}
     sizes = [bundle.read_card(f)["files"]["onnx"]["bytes"] for f in (half, whole)]
     assert sizes[0] < sizes[1]
     waveforms = speech(demo_shelf, 3)

@@ -35,7 +35,7 @@ def export(
     model_file : Path
         A ``.keras`` file of this package.
     folder : Path
-        Where the bundle goes; files of an earlier one are replaced.
+        Where the bundle goes; the files of an earlier one are replaced or removed.
     temperature : float
         See `ser.export.graph.graph`.
     threshold : float
@@ -65,6 +65,8 @@ def export(
         graph.graph(model, audio, features, temperature, n_clips=number) for number in (-1, 1)
     )
     files: dict[str, Any] = {}
+    for kind in set(bundle.FILES) - set(kinds):
+        (folder / bundle.FILES[kind]).unlink(missing_ok=True)
     for kind in kinds:
         if kind == "onnx":
             data = graph.to_onnx(free, half=half)
