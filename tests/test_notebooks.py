@@ -22,8 +22,10 @@ NAMES = (
     "05_evaluation",
     "06_inference",
     "07_leakage_ladder",
+    "08_from_scratch",
     "09_tuning",
     "10_pretrained_encoder",
+    "11_robustness",
 )
 COLAB = "https://colab.research.google.com/github/speech-emotion-honest/ser/blob/main/notebooks"
 PARAMETERS = {  # what `make run` and users may set with papermill's -p
@@ -34,8 +36,10 @@ PARAMETERS = {  # what `make run` and users may set with papermill's -p
     "05_evaluation": {"CORPORA", "RECIPE", "FOLD", "SEED"},
     "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH", "RECORD", "RIGHT"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
+    "08_from_scratch": {"RECIPE", "CORPORA", "EPOCHS", "SPEAKERS"},
     "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
     "10_pretrained_encoder": {"RECIPE", "CORPORA", "EPOCHS", "VARIANTS", "FOLD", "CLIP"},
+    "11_robustness": {"RECIPE", "CORPORA", "EPOCHS", "FOLD", "CLIPS", "CLIP"},
 }
 MAX_BYTES = 1_000_000
 MAX_LINES = 15
@@ -167,7 +171,9 @@ def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.delenv("SER_CORPORA", raising=False)
     given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5, "RECORD": True, "VARIANTS": 0}
-    recipes = {"09_tuning": {"RECIPE": "mfcc-attention-augmented"}}  # whose features are there
+    given |= {"SPEAKERS": [2, 6], "CLIPS": 40}
+    small = {"RECIPE": "mfcc-attention-augmented"}  # whose features are there
+    recipes = {"08_from_scratch": small, "09_tuning": small}
     for name in NAMES:
         if name == "10_pretrained_encoder" and not pretrained.is_here("whisper-tiny.en"):
             print("NOT TESTED: notebook 10, since the weights of whisper-tiny.en are not here")
