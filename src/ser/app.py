@@ -38,6 +38,11 @@ HINT = (
     "The answer says how acted emotions of trained speakers would have sounded, not how anybody "
     "feels. What you send is removed with its answer."
 )
+# on a telephone, numbers in the card's tables are not broken into digits; wide ones scroll
+STYLE = """
+.prose { overflow-x: auto }
+.prose th, .prose td { overflow-wrap: normal !important; word-break: normal !important }
+"""
 Answer = tuple[str, "dict[str, float] | None", "Figure | None"]
 _DRAWING = threading.Lock()  # Matplotlib draws for one at a time
 
@@ -232,6 +237,7 @@ def serve(
             show_error=False,
             max_file_size=sandbox.MAX_BYTES,
             footer_links=[],
+            css=STYLE,
             enable_monitoring=False,
             prevent_thread_lock=True,
         )
