@@ -39,6 +39,7 @@ lab: $(VENV)/installed
 bench: $(VENV)/installed-test
 	$(BIN)/python tools/bench_features.py
 	$(BIN)/python tools/bench_training.py
+	$(BIN)/python tools/bench_inference.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 10) else 'Python 3.10 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
