@@ -1,5 +1,6 @@
 """Exported bundles answer as the model does, in every format, and refuse what was changed."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -39,6 +40,8 @@ FRONT_ENDS = {
     "absolute": (WHOLE, LOUD),
     "whisper": (AUDIO, MEL),
     "states": (AUDIO, STATES),
+    "relative whisper": (AUDIO, dataclasses.replace(MEL, level="relative")),
+    "relative states": (AUDIO, dataclasses.replace(STATES, level="relative")),
 }
 
 

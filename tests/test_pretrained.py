@@ -103,6 +103,17 @@ def reference(log_mel, tensors, *, heads, blocks):
 # The front end ------------------------------------------------------------------------------------
 
 
+def test_relative_to_its_loudest_a_recording_may_be_turned_down(speech):
+    found = front_end.log_mel(speech, "relative")
+    assert found.max() == pytest.approx((1.5 + 4) / 4, abs=1e-5)
+    for factor in (10.0, 1e-2, 1e-4):
+        turned = front_end.log_mel(np.float32(factor) * speech, "relative")
+        np.testing.assert_allclose(turned, found, atol=1e-4)
+    gain = np.float32(np.sqrt(10 ** (4 * (found.max() - front_end.log_mel(speech).max()))))
+    np.testing.assert_allclose(front_end.log_mel(gain * speech), found, atol=1e-4)
+    assert np.isfinite(front_end.log_mel(np.zeros(1_000, np.float32), "relative")).all()
+
+
 def test_log_mel_is_the_one_of_the_paper(speech):
     found = front_end.log_mel(speech)
     assert found.shape == (len(speech) // 160, 80)

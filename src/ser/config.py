@@ -78,8 +78,8 @@ class FeatureConfig:
     fmin_hz, fmax_hz : float
         Range of the mel filter bank, in hertz; `fmax_hz` None means half the sample rate.
     level : {"absolute", "relative"}
-        Decibels (``log_mel``, ``mfcc``) and ``rms`` against full scale, or against the loudest of
-        the clip: then how far a recording was turned up does not count.
+        Decibels (``log_mel``, ``mfcc``, what ``whisper`` hears) and ``rms`` against full scale, or
+        against the loudest of the clip: then how far a recording was turned up does not count.
     n_deltas : int
         0 for the features alone, 1 to append their first time differences, 2 for second ones too.
     n_frames : int

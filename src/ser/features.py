@@ -204,7 +204,7 @@ def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> 
 
 def _pretrained(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     if config.kinds == ("whisper_mel",):
-        return front_end.log_mel(waveform)
+        return front_end.log_mel(waveform, config.level)
     if config.kinds == ("ssl",):
         from ser.pretrained import ssl
 

@@ -18,9 +18,11 @@ from ser.errors import SerError
 from ser.pretrained.front_end import (
     HOP_LENGTH,
     LONGEST,
+    LOUDEST,
     N_FFT,
     N_MELS,
     SAMPLE_RATE_HZ,
+    SMALLEST,
     STEP,
     encoder,
 )
@@ -80,9 +82,9 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     one = ops.cast(ops.shape(waveform)[0] > 0, "float32")
     heard = waveform[: config.n_frames * config.hop_length]
     if config.kinds == ("whisper_mel",):
-        rows = _whisper_mel(heard, one)
+        rows = _whisper_mel(heard, config.level, one)
     elif config.kinds == ("whisper",):
-        rows = _whisper_states(_whisper_mel(heard[:LONGEST], one), config, n_clips)
+        rows = _whisper_states(_whisper_mel(heard[:LONGEST], config.level, one), config, n_clips)
     else:
         rows = _librosa(waveform, audio.sample_rate_hz, config, one)
     missing_rows = ops.maximum(config.n_frames - ops.shape(rows)[0], 0)
@@ -177,7 +179,7 @@ def _frames(waveform: Any, n_frames: Any, size: int, hop: int) -> Any:
     return ops.take(waveform, indices, axis=0) * window.astype(np.float32)
 
 
-def _whisper_mel(waveform: Any, one: Any) -> Any:
+def _whisper_mel(waveform: Any, level: str, one: Any) -> Any:
     """Do what `ser.pretrained.front_end.log_mel` does."""
     half = N_FFT // 2
     padded = ops.concatenate(
@@ -186,6 +188,8 @@ def _whisper_mel(waveform: Any, one: Any) -> Any:
     frames = _frames(padded, ops.shape(waveform)[0] // HOP_LENGTH, N_FFT, HOP_LENGTH)
     basis = librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
     mel = ops.matmul(power_spectrum(frames, N_FFT, one), basis.T * one)
+    if level == "relative":
+        mel = mel * (LOUDEST / ops.maximum(ops.max(mel), SMALLEST))
     log = ops.log(ops.maximum(mel, 1e-10)) / np.float32(np.log(10.0))
     return (ops.maximum(log, ops.max(log) - 8.0) + 4.0) / 4.0
 

@@ -20,15 +20,19 @@ N_MELS = 80
 STEP = 2 * HOP_LENGTH  # samples between two states: Whisper's and wav2vec 2.0's alike
 LONGEST = 30 * SAMPLE_RATE_HZ  # samples; what is beyond is not heard
 TRACED_FRAMES = 100
+LOUDEST = np.float32(10**1.5)  # as in close speech that is not overdriven
+SMALLEST = 1e-30
 
 
-def log_mel(waveform: np.ndarray) -> np.ndarray:
+def log_mel(waveform: np.ndarray, level: str = "absolute") -> np.ndarray:
     """Compute the log-mel spectrogram that Whisper hears.
 
     Parameters
     ----------
     waveform : ndarray of float32, shape (n_samples,)
         At 16 kHz, at least 400 samples.
+    level : {"absolute", "relative"}
+        As recorded, or turned up or down until the loudest band has a power of ``LOUDEST``.
 
     Returns
     -------
@@ -43,7 +47,10 @@ def log_mel(waveform: np.ndarray) -> np.ndarray:
     """
     spectrum = librosa.stft(waveform, n_fft=N_FFT, hop_length=HOP_LENGTH, pad_mode="reflect")
     power = np.abs(spectrum[:, : len(waveform) // HOP_LENGTH]) ** 2
-    log = np.log10(np.maximum(_mel_basis() @ power, 1e-10))
+    mel = _mel_basis() @ power
+    if level == "relative":
+        mel *= LOUDEST / max(float(mel.max()), SMALLEST)
+    log = np.log10(np.maximum(mel, 1e-10))
     log = np.maximum(log, log.max() - 8.0)
     return np.ascontiguousarray(((log + 4.0) / 4.0).T, dtype=np.float32)
 
@@ -76,7 +83,7 @@ def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             "features.states."
         )
     model = encoder(config.encoder or "", max(config.states))
-    frames = log_mel(waveform[:LONGEST])
+    frames = log_mel(waveform[:LONGEST], config.level)
     n_steps = -(-len(frames) // 2)
     # padding changes nothing, and a graph is traced for each whole second, not for each length
     padded = np.pad(frames, ((0, -len(frames) % TRACED_FRAMES), (0, 0)))

@@ -9,9 +9,9 @@ trained on training and validation speakers together, for a fixed number of epoc
 `whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
 bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
 `whisper-tiny-all` is the latter and trains on all other corpora too, whose speakers are in no test.
-`whisper-tiny-released` is the LSTM on all five corpora, with variants as people record: its
-cross-validation says what to expect of a model that is trained on everybody (``ser train
---everything``).
+`whisper-tiny-released` is the LSTM on all five corpora, with variants as people record, deaf to how
+far a recording was turned up: its cross-validation says what to expect of a model that is trained
+on everybody (``ser train --everything``).
 """
 
 import dataclasses
@@ -68,6 +68,7 @@ RECIPES: tuple[Recipe, ...] = (
         _FROZEN,
         name="whisper-tiny-released",
         description="whisper-tiny-frozen on all five corpora, seven classes: the released model",
+        features=dataclasses.replace(_FROZEN.features, level="relative"),
         **RELEASED,
     ),
 )
