@@ -98,7 +98,8 @@ def main() -> int:
     bundle = Path(sys.argv[1]) if len(sys.argv) > 1 else paths().models / "whisper-tiny"
     folder_of_file = tempfile.TemporaryDirectory()
     keras_file = plain_way(read_card(bundle), Path(folder_of_file.name) / "model.keras")
-    clips = sorted(path for path, _ in corpora.scan("ravdess", corpora.locate("ravdess"))[0])
+    home = corpora.locate("ravdess")
+    clips = sorted(home / path for path, _ in corpora.scan("ravdess", home)[0])
     clip = min(clips, key=lambda path: abs(decode(path).duration_s - SECONDS))
     rounds = [(fresh(bundle, clip), fresh(keras_file, clip)) for _ in range(ROUNDS)]
     quick, memory = min(r[0][0] for r in rounds), max(r[0][1] for r in rounds)
