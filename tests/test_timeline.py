@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from conftest import one_line
 
+from ser import speech as detection
 from ser import timeline
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, to_dict
 from ser.inference import Model
-from ser.speech import find_speech
+from ser.speech import BEGINS, find_speech, has_speech, speech_probability
 
 RATE = 16_000
 AUDIO = AudioConfig(sample_rate_hz=RATE)
@@ -74,6 +75,24 @@ def test_what_is_no_speech_gets_no_answer(model, kind):
         "a tone": (0.2 * np.sin(2 * np.pi * 440 * t)).astype(np.float32),
     }[kind]
     assert timeline.timeline(model, samples, RATE) == []
+    assert not has_speech(samples, RATE)
+    assert speech_probability(samples, RATE).max() < BEGINS
+
+
+def test_where_somebody_speaks_is_told_without_hearing_all_of_it(speech, monkeypatch):
+    heard = []
+    listen = detection._listen
+
+    def counting(chunks):
+        for found in listen(chunks):
+            heard.append(found)
+            yield found
+
+    monkeypatch.setattr(detection, "_listen", counting)
+    recording = np.concatenate([silence(20), speech[: 2 * RATE], silence(20)])
+    assert has_speech(recording, RATE)
+    assert len(heard) < 40  # of 1,300
+    assert speech_probability(recording, RATE).max() >= BEGINS
 
 
 def test_a_change_of_voice_is_a_change_of_segment(model, speech):

@@ -19,7 +19,7 @@ from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.errors import AudioError, SerError
 from ser.paths import paths, shown
-from ser.speech import BEGINS, speech_probability
+from ser.speech import has_speech
 
 Heard = tuple[np.ndarray, "np.ndarray | None"]
 Hear = Callable[[np.ndarray, float], Heard]
@@ -120,7 +120,7 @@ class Model:
         found = warnings_about(to_mono(samples))
         if duration_s < SHORT_S:
             found.append("short")
-        if "silent" not in found and speech_probability(samples, rate).max() < BEGINS:
+        if "silent" not in found and not has_speech(samples, rate):
             found.append("no speech")
         if self.is_long(duration_s):
             found.append("cut")

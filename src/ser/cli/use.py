@@ -186,7 +186,7 @@ def export(
         typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
     kinds = [name.strip() for name in formats.split(",")]
     folder = write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
-    if calibrate is not None:
+    if calibrate is not None and (calibrate / "metrics.json").is_file():
         from ser.export import card
 
         card.write(folder, calibrate, right=right)
