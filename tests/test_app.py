@@ -139,7 +139,10 @@ def test_thirty_at_once_are_all_answered_and_nothing_is_kept(page, clip, tmp_pat
         answers = list(together.map(ask, range(30)))
     assert len(answers) == 30
     assert [found for found in answers if not found.startswith("### ")] == []
-    assert len(set(answers)) == 1  # how far a voice was turned up does not count
+    # how far a voice was turned up does not count, but for the 16 bits of its file
+    found = [re.search(r"(\w+) \((\d+) %\)", answer).groups() for answer in answers]
+    assert len({label for label, _ in found}) == 1
+    assert np.ptp([int(percent) for _, percent in found]) <= 1
     assert list(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("voice-*")) == []
 
 
