@@ -40,6 +40,9 @@ def load() -> ModuleType:
         import keras
 
         keras.ops.convert_to_numpy(keras.ops.zeros(1))  # starts the device, which logs too
+    if keras.config.backend() == "tensorflow":
+        # in a notebook, its logger gives itself another level when it is first made
+        sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
     return keras
 
 
