@@ -66,7 +66,7 @@ def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
     """
     chunks = _chunks(samples, sample_rate_hz)
     loudest = int(np.argmax(np.square(chunks).sum(axis=1)))
-    starts = (max(0, loudest - LEAD), 0)
+    starts = sorted({max(0, loudest - LEAD), 0}, reverse=True)
     return any(found >= BEGINS for start in starts for found in _listen(chunks[start:]))
 
 
