@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,12 +29,12 @@ NONE = AugmentationConfig(**{f"{name}_p": 0.0 for name in augment.CHANGES})
 quick = settings(deadline=None, max_examples=30)
 
 
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", DeprecationWarning)  # of libraries' own imports
-        yield
+pytestmark = pytest.mark.filterwarnings(  # the last wins
+    "error",
+    "ignore::DeprecationWarning",  # of libraries' own imports
+    "ignore::ResourceWarning",  # what other tests left to the garbage collector is not ours
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 def tone(frequency_hz=440.0, duration_s=1.0, amplitude=0.3):

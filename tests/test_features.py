@@ -1,7 +1,6 @@
 """Features are librosa's, have the announced shapes and names, and mean what their names say."""
 
 import dataclasses
-import warnings
 
 import librosa
 import numpy as np
@@ -31,12 +30,12 @@ quick = settings(deadline=None, max_examples=25)
 PLAIN = sorted({*FEATURE_KINDS} - {*PRETRAINED_KINDS})
 
 
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", DeprecationWarning)  # of libraries' own imports
-        yield
+pytestmark = pytest.mark.filterwarnings(  # the last wins
+    "error",
+    "ignore::DeprecationWarning",  # of libraries' own imports
+    "ignore::ResourceWarning",  # what other tests left to the garbage collector is not ours
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 def tone(frequency_hz, duration_s=1.0, rate_hz=RATE_HZ, amplitude=0.5):
