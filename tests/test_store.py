@@ -490,3 +490,14 @@ def test_a_cluster_gives_the_same_bytes_even_when_a_worker_is_killed(
     assert found.n_computed == 40
     found.verify()
     assert files(ONE_VARIANT) == alone
+
+
+def test_half_precision_is_widened_exactly(tmp_path):
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)  # infinite and no numbers, too
+    bank = Bank(tmp_path / "halves", every.shape, half=True)
+    with np.errstate(invalid="ignore"):
+        bank.append([("0" * 64, every.astype(np.float32))])
+    bank.refresh()
+    found = bank.take(np.array([0, 0]))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.stack([every, every]).astype(np.float32))

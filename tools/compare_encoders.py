@@ -6,7 +6,7 @@ Trains on folds of `ravdess-luna5` (0 and 2 unless told otherwise), one seed, a 
 epochs, and asks the validation speakers; no test speaker is asked. Writes
 ``reports/tuning/whisper-tiny/validation.csv``, a row as soon as it is known, and goes on from there
 when it is called again. Then exports what was trained on the first fold, and measures every bundle
-in turns on one core: ``cost.csv``, next to it.
+in turns: ``cost.csv``, next to it.
 """
 
 from __future__ import annotations

