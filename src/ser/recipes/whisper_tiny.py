@@ -9,9 +9,10 @@ together, for a fixed number of epochs.
 
 `whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
 bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
-`whisper-tiny-tuned` trains its last block along, at a twentieth of the head's rate; its features
-are the spectrogram, so that an epoch takes about ten times as long. `whisper-tiny-all` is the
-frozen one and trains on all other corpora too, whose speakers are in no test.
+`whisper-tiny-committee` is three of the latter in one model, which agree on more than each alone.
+`whisper-tiny-tuned` trains the encoder's last block along, at a twentieth of the head's rate; its
+features are the spectrogram, so that an epoch takes about ten times as long. `whisper-tiny-all` is
+the frozen one and trains on all other corpora too, whose speakers are in no test.
 `whisper-tiny-released` is the frozen one on all five corpora, with variants as people record: its
 cross-validation says what to expect of a model that is trained on everybody (``ser train
 --everything``).
@@ -61,6 +62,12 @@ RECIPES: tuple[Recipe, ...] = (
         model=ModelConfig(architecture="states_lstm", options={**_OPTIONS, "heads": 0}),
     ),
     _FROZEN,
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-committee",
+        description="three of whisper-tiny-frozen in one model",
+        model=dataclasses.replace(_FROZEN.model, members=3),
+    ),
     dataclasses.replace(
         _FROZEN,
         name="whisper-tiny-tuned",
