@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from ser import evaluation, ladder, recipes, summary
-from ser.config import to_dict
+from ser.config import Recipe, from_dict, to_dict
 from ser.errors import SerError
+from ser.files import read_json
 from ser.paths import paths
 
 BEGIN, END = summary.MARKS["results"]
@@ -141,3 +142,12 @@ def test_the_committed_readme_is_true(request):
         patch.setenv("SER_ROOT", str(request.config.rootpath))
         rows = summary.collect()
         assert shown == summary.table(rows, summary.compare(rows))
+
+
+def test_committed_reports_are_of_the_recipes_as_they_are_now():
+    """Else `ser run RECIPE --protocol PROTOCOL` would not give the README's numbers."""
+    for file in sorted(paths().reports.glob("*/*/recipe.json")):
+        name, protocol = file.parts[-3:-1]
+        if name in recipes.RECIPES:
+            made_with = from_dict(Recipe, read_json(file), source=str(file))
+            assert made_with == recipes.on_protocol(recipes.get(name), protocol), (name, protocol)

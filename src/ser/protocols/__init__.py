@@ -144,7 +144,8 @@ PROTOCOLS: dict[str, Protocol] = {
         ("ravdess",),
         EMOTIONS,
         published="62.3 UAR (ResLSTM, arXiv 2606.03359; tuned on test folds); with pretraining "
-        "76.6 (CNN14) and 81.8 (XLSR, 300 million parameters), both fine-tuned",
+        "76.6 accuracy (CNN14, doi:10.3390/s21227665) and 81.8 accuracy (XLSR, 300 million "
+        "parameters, doi:10.3390/app12010327), both fine-tuned",
     ),
     "ravdess-emobox6": Protocol(
         "RAVDESS: 6 subject-wise folds of EmoBox (2024)",
