@@ -36,7 +36,7 @@ PARAMETERS = {  # what `make run` and users may set with papermill's -p
     "05_evaluation": {"CORPORA", "RECIPE", "FOLD", "SEED"},
     "06_inference": {"CORPORA", "RECIPE", "FOLD", "SEED", "PATH", "RECORD", "RIGHT"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
-    "08_from_scratch": {"RECIPE", "CORPORA", "EPOCHS", "SPEAKERS"},
+    "08_from_scratch": {"RECIPE", "CORPORA", "EPOCHS", "SPEAKERS", "FOLDS"},
     "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
     "10_pretrained_encoder": {"RECIPE", "CORPORA", "EPOCHS", "VARIANTS", "FOLD", "CLIP"},
     "11_robustness": {"RECIPE", "CORPORA", "EPOCHS", "FOLD", "CLIPS", "CLIP"},
@@ -171,7 +171,7 @@ def test_all_run_in_order_on_the_demo_corpus(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.delenv("SER_CORPORA", raising=False)
     given = {"CORPORA": "demo", "EPOCHS": 3, "TRIALS": 5, "RECORD": True, "VARIANTS": 0}
-    given |= {"SPEAKERS": [2, 6], "CLIPS": 40}
+    given |= {"SPEAKERS": [2, 6], "FOLDS": 1, "CLIPS": 40}
     small = {"RECIPE": "mfcc-attention-augmented"}  # whose features are there
     recipes = {"08_from_scratch": small, "09_tuning": small}
     for name in NAMES:
