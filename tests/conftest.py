@@ -24,6 +24,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
+warnings_are_errors = pytest.mark.filterwarnings(  # the last wins
+    "error",
+    "ignore::DeprecationWarning",  # of libraries' own imports
+    "ignore::ResourceWarning",  # what other tests left to the garbage collector is not ours
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
 LONGEST = ("notebooks", "export", "experiment", "training", "tune", "robustness", "models")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import warnings_are_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -29,12 +30,7 @@ NONE = AugmentationConfig(**{f"{name}_p": 0.0 for name in augment.CHANGES})
 quick = settings(deadline=None, max_examples=30)
 
 
-pytestmark = pytest.mark.filterwarnings(  # the last wins
-    "error",
-    "ignore::DeprecationWarning",  # of libraries' own imports
-    "ignore::ResourceWarning",  # what other tests left to the garbage collector is not ours
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = warnings_are_errors
 
 
 def tone(frequency_hz=440.0, duration_s=1.0, amplitude=0.3):

@@ -5,7 +5,7 @@ import dataclasses
 import librosa
 import numpy as np
 import pytest
-from conftest import one_line
+from conftest import one_line, warnings_are_errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
@@ -30,12 +30,7 @@ quick = settings(deadline=None, max_examples=25)
 PLAIN = sorted({*FEATURE_KINDS} - {*PRETRAINED_KINDS})
 
 
-pytestmark = pytest.mark.filterwarnings(  # the last wins
-    "error",
-    "ignore::DeprecationWarning",  # of libraries' own imports
-    "ignore::ResourceWarning",  # what other tests left to the garbage collector is not ours
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-)
+pytestmark = warnings_are_errors
 
 
 def tone(frequency_hz, duration_s=1.0, rate_hz=RATE_HZ, amplitude=0.5):

@@ -25,8 +25,8 @@ import pandas as pd
 from ser import evaluation, experiment, recipes, tune
 from ser.config import Recipe
 from ser.files import writing
+from ser.inference import MODEL_FILE, load_model
 from ser.paths import paths, shown
-from ser.training import MODEL_FILE
 
 BLOCKS = (3, 2, 4)
 TRAINED = ("linear", "head", "last block", "all blocks")
@@ -63,7 +63,6 @@ def train(recipe: Recipe, fold: int) -> tuple[Path, dict[str, Any]]:
 def cost(folders: dict[tuple[str, int], Path]) -> Iterator[dict[str, Any]]:
     """Export models, and measure how large they are and how long they take for three seconds."""
     from ser import export, models
-    from ser.inference import load_model
 
     noise = np.random.default_rng(0).normal(0, 0.05, int(SECONDS * 16_000)).astype(np.float32)
     with tempfile.TemporaryDirectory() as home:
