@@ -336,10 +336,6 @@ def test_misspelled_field_of_a_recipe():
             {"training": {"min_steps": 9, "max_steps": 8}},
             ("training", "max_steps 8 is less than min_steps 9"),
         ),
-        (
-            {"training": {"epochs": 5, "extra_epochs": 5}},
-            ("training", "extra_epochs 5 leave nothing of 5"),
-        ),
         ({"training": {"refit": True}}, ("training", "refit needs monitor 'epoch'", "'val_loss'")),
         ({"training": {"epochs": 1.5}}, ("training.epochs", "integer", "1.5")),
         ({"classes": ["angry"]}, ("classes", "at least two")),

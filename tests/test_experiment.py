@@ -70,7 +70,8 @@ def test_no_clip_and_no_speaker_is_in_two_parts(plan):
         assert sum(map(len, speakers)) == len(set().union(*speakers)) == 3
 
 
-def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
+def other_corpus(demo_table) -> pd.DataFrame:
+    """Two other speakers of the demo corpus, as if of another corpus that has no sad clip."""
     others = demo_table[demo_table["speaker"].str[-2:].isin(["04", "05"])]
     renamed = {
         "corpus": "savee",
@@ -78,7 +79,12 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
         "speaker": others["speaker"].str.replace("demo", "savee"),
         "emotion": others["emotion"].replace("sad", "happy"),  # not a class of the recipe
     }
-    table = pd.concat([three_speakers, others.assign(**renamed)], ignore_index=True)
+    return others.assign(**renamed)
+
+
+def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
+    others = demo_table[demo_table["speaker"].str[-2:].isin(["04", "05"])]
+    table = pd.concat([three_speakers, other_corpus(demo_table)], ignore_index=True)
     table.loc[len(table) - 1, "pcm_sha256"] = three_speakers["pcm_sha256"].iloc[0]  # a copy
     recipe = dataclasses.replace(RECIPE, extra_corpora=("savee",))
     found = experiment.plan(recipe, table=table)
@@ -91,6 +97,46 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
         assert set(fold.train) == {*without.train, *more}
         assert (fold.validation, fold.test) == (without.validation, without.test)
     assert found.runs_folder != plan.runs_folder
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_every_fold_begins_with_what_extra_corpora_taught(
+    project, demo_shelf, three_speakers, demo_table, tmp_path, monkeypatch, capsys, n_jobs
+):
+    from ser import models
+
+    shelf = tmp_path / "shelf"
+    for name in ("demo", "savee"):
+        shutil.copytree(demo_shelf / "demo", shelf / name)
+    monkeypatch.setenv("SER_CORPORA", str(shelf))
+    get_reusable_executor().shutdown(wait=True)  # its processes know the old variables
+    table = pd.concat([three_speakers, other_corpus(demo_table)], ignore_index=True)
+    still = TrainingConfig(
+        epochs=1, extra_epochs=3, extra_share=0.0, batch_size=8, learning_rate=1e-9, monitor="epoch"
+    )
+    recipe = dataclasses.replace(RECIPE, extra_corpora=("savee",), training=still)
+    whole = experiment.plan(recipe, table=table)
+    experiment.run(recipe, seeds=(0,), n_jobs=n_jobs, table=table)
+    first = whole.runs_folder / "extra-seed-0"
+    assert len(pd.read_csv(first / "history.csv")) == 3
+    taught = models.load(first / "model.keras")
+    extra = whole.table["corpus"].eq("savee").to_numpy()
+    feature_set, parts = experiment.load_parts(whole, 0, ["train"])
+    own = [clip for clip in parts["train"].clips if not extra[clip]]
+    for clips, model in ((np.flatnonzero(extra), taught), (own, None)):
+        model = model or models.load(whole.run_folder(0, 0) / "model.keras")
+        frames = feature_set.take(np.array(clips))
+        frames = frames[np.any(frames != 0, axis=-1)]
+        mean = model.get_layer("standardise").mean.numpy()
+        np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-3, atol=1e-3)
+    for fold in range(3):
+        model = models.load(whole.run_folder(fold, 0) / "model.keras")
+        for kept, given in zip(model.trainable_weights, taught.trainable_weights, strict=True):
+            np.testing.assert_allclose(kept, given, atol=1e-6)
+    assert first not in [folder.parent for folder in experiment.runs()]
+    if n_jobs == 1:
+        assert capsys.readouterr().out.count("extra corpora seed 0") == 2  # epochs 1 and 3, once
+    assert experiment.pretrain(experiment.plan(RECIPE, table=three_speakers), 0) is None
 
 
 def test_training_hears_fewer_speakers(demo_table):

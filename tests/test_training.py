@@ -229,6 +229,28 @@ def test_a_refit_trains_on_both_parts_and_watches_nobody(speech, tmp_path, capsy
     assert not any("validation" in line for line in lines)
 
 
+def test_a_training_begins_with_the_weights_it_is_given(trained, speech, tmp_path):
+    _, start, _ = trained
+    train, _ = parts(speech)
+    few = train.clips[train.labels != 1]
+    lacking = Part(speech, few, train.labels[train.labels != 1])
+    model, _ = training.fit(
+        recipe(epochs=1, learning_rate=1e-9, monitor="epoch"),
+        lacking,
+        None,
+        tmp_path,
+        seed=1,
+        every=0,
+        start=start,
+        every_class=False,
+    )
+    for kept, given in zip(model.trainable_weights, start.trainable_weights, strict=True):
+        np.testing.assert_allclose(kept, given, atol=1e-6)
+    mean, _ = reading.statistics(lacking)  # not those of the model it began with
+    np.testing.assert_allclose(model.get_layer("standardise").mean.numpy(), mean, rtol=1e-5)
+    assert abs(start.get_layer("standardise").mean.numpy() - mean).max() > 1e-3
+
+
 def test_the_moving_average_is_what_is_kept(speech, tmp_path, monkeypatch):
     seen, rate = [], 0.8
 
@@ -300,21 +322,6 @@ def test_an_epoch_draws_its_share_from_extra_corpora(tmp_path, share, n_extra):
         np.testing.assert_allclose(batches.class_weights, expected, rtol=1e-6)
     own = reading.statistics(Part(features, part.clips[~extra], labels[~extra]))
     np.testing.assert_array_equal(reading.statistics(part), own)
-
-
-@pytest.mark.parametrize("n_extra", [30, 5])
-def test_the_first_epochs_hear_extra_corpora_alone(tmp_path, n_extra):
-    features = made_of(tmp_path, random_values(n_clips=40))
-    extra = np.arange(40) < n_extra
-    part = Part(features, np.arange(40), np.arange(40) % 2, extra)
-    batches = Batches(part, recipe(extra_share=0.0, extra_epochs=2, batch_size=7), 0)
-    n_own = 40 - n_extra
-    for epoch, alone in enumerate((True, True, False, False)):
-        batches.start_epoch(epoch)
-        assert len(batches.order) == n_own
-        assert extra[batches.order].all() if alone else not extra[batches.order].any()
-        if n_extra > n_own or not alone:
-            assert len(set(batches.order)) == n_own
 
 
 @pytest.mark.parametrize(("min_steps", "passes"), [(1, 1), (3, 1), (4, 2), (7, 3)])

@@ -67,10 +67,9 @@ class Part:
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
 
-    Of clips from extra corpora, an epoch draws as many as ``training.extra_share`` says, and the
-    first ``training.extra_epochs`` draw all of theirs from them. Where that is less than
-    ``training.min_steps`` batches, an epoch goes through it several times; where it is more than
-    ``training.max_steps``, an epoch draws as many clips as fit.
+    Of clips from extra corpora, an epoch draws as many as ``training.extra_share`` says. Where that
+    is less than ``training.min_steps`` batches, an epoch goes through it several times; where it is
+    more than ``training.max_steps``, an epoch draws as many clips as fit.
 
     Every random choice follows from the seed and the epoch, so an epoch is the same whether or
     not training was interrupted before it.
@@ -117,10 +116,7 @@ class Batches(keras.utils.PyDataset):
 
     def _one_pass(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.own
-        if len(self.extra) and self.epoch < self.recipe.training.extra_epochs:
-            n_clips = len(self.own) + self.n_extra
-            chosen = rng.choice(self.extra, n_clips, replace=n_clips > len(self.extra))
-        elif self.n_extra:
+        if self.n_extra:
             drawn = rng.choice(self.extra, self.n_extra, replace=False)
             chosen = np.concatenate([self.own, drawn])
         order = rng.permutation(chosen)

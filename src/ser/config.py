@@ -281,8 +281,8 @@ class TrainingConfig:
         Share of each epoch that is drawn from the recipe's extra corpora, 0 to 1; every clip of
         its own corpora comes once.
     extra_epochs : int
-        First so many epochs hear clips of extra corpora alone, as many as an epoch otherwise has:
-        pretraining on them.
+        Before any fold, train so many epochs on the extra corpora alone, once for each seed; every
+        fold then begins with those weights. 0 for none.
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
@@ -337,8 +337,6 @@ class TrainingConfig:
             raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
         if self.max_steps is not None and self.max_steps < self.min_steps:
             raise ValueError(f"max_steps {self.max_steps} is less than min_steps {self.min_steps}")
-        if self.extra_epochs >= self.epochs:
-            raise ValueError(f"extra_epochs {self.extra_epochs} leave nothing of {self.epochs}")
         return self
 
 

@@ -1,11 +1,13 @@
 """A recipe becomes folds, runs and a report: the one place that strings the other modules together.
 
 A unit of work is one fold with one seed. Each has a run folder of its own, and is skipped once
-that is complete; so a cross-validation that was killed goes on in the epoch it was in.
+that is complete; so a cross-validation that was killed goes on in the epoch it was in. What a
+recipe learns from extra corpora before any fold, it learns once for each seed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import time
 from collections.abc import Sequence
@@ -34,6 +36,7 @@ __all__ = [
     "metrics_of",
     "plan",
     "predictions_of",
+    "pretrain",
     "recipe_of",
     "report",
     "run",
@@ -105,6 +108,7 @@ def train_fold(
         title=title,
         every=every,
         tensorboard=tensorboard,
+        start=pretrain(plan, seed, every=every, n_jobs=n_jobs),
     )
     for name, part in parts.items():
         probabilities = training.predict(model, feature_set, part.clips)
@@ -118,6 +122,61 @@ def train_fold(
     write_json(folder / RUN_FILE, card)
     (folder / "last.keras").unlink(missing_ok=True)
     return folder
+
+
+def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
+    """Train on the extra corpora alone, unless that was done before: what every fold begins with.
+
+    No fold's speakers are among them, so one such training serves all folds.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    seed : int
+        Decides initial weights, dropout, order and variants.
+    every : int
+        Epochs between progress lines; 0 for none.
+    n_jobs : int
+        Processes that compute missing features.
+
+    Returns
+    -------
+    keras.Model or None
+        None when the recipe asks for no such epochs, or has no extra corpora.
+
+    Raises
+    ------
+    SerError
+        When no clip can be read, or the disk is full.
+    """
+    recipe = plan.recipe
+    if not (recipe.training.extra_epochs and recipe.extra_corpora):
+        return None
+    backend.load()
+    from ser import batches, models, training
+
+    folder = plan.runs_folder / f"extra-seed-{seed}"
+    if not (folder / RUN_FILE).exists():
+        _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
+        whole = parts["train"]
+        clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
+        settings = dataclasses.replace(
+            recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
+        )
+        training.fit(
+            dataclasses.replace(recipe, training=settings),
+            batches.Part(whole.features, clips, labels),
+            None,
+            folder,
+            seed=seed,
+            title=f"extra corpora seed {seed}",
+            every=every,
+            every_class=False,
+        )
+        write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
+        (folder / "last.keras").unlink(missing_ok=True)
+    return models.load(folder / training.MODEL_FILE)
 
 
 def load_parts(
@@ -259,10 +318,18 @@ def run(
             train_fold(the_plan, fold, seed, every=every)
     else:
         with backend.processes(n_jobs) as workers:
+            if recipe.training.extra_epochs:  # first, else two folds would do the same
+                first = sorted({seed for _, seed in todo})
+                list(workers(delayed(_first)(the_plan, seed, every, n_jobs) for seed in first))
             jobs = (delayed(_in_worker)(the_plan, *unit, every, n_jobs) for unit in todo)
             for done, folder in enumerate(workers(jobs), 1):
                 print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
     return the_plan.runs_folder if folds is not None else report(the_plan, seeds)
+
+
+def _first(plan: Plan, seed: int, every: int, n_jobs: int) -> None:
+    backend.share_cores(n_jobs)
+    pretrain(plan, seed, every=every, n_jobs=1)
 
 
 def _in_worker(plan: Plan, fold: int, seed: int, every: int, n_jobs: int) -> Path:

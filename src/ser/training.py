@@ -52,6 +52,8 @@ def fit(
     every: int = 5,
     tensorboard: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start: keras.Model | None = None,
+    every_class: bool = True,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a model, or go on where an earlier call was stopped.
 
@@ -75,6 +77,10 @@ def fit(
         Write logs for TensorBoard under ``folder/tensorboard``.
     callbacks : sequence of keras.callbacks.Callback
         Called last, after the state of the epoch is on disk.
+    start : keras.Model, optional
+        A model of the same recipe whose weights are begun with, in place of random ones.
+    every_class : bool
+        Whether each class must occur.
 
     Returns
     -------
@@ -87,12 +93,12 @@ def fit(
         When a part is empty, a class has no training clip, the loss is no number, TensorBoard is
         asked for and not installed, or the disk is full.
     """
-    _check_parts(recipe, train, validation)
+    _check_parts(recipe, train, validation, every_class)
     if tensorboard and find_spec("tensorboard") is None:
         raise SerError("logs for TensorBoard need its package: pip install tensorboard.")
     folder.mkdir(parents=True, exist_ok=True)
     batches = Batches(train, recipe, seed)
-    model, history = _start_or_resume(recipe, train, folder, seed, len(batches))
+    model, history = _start_or_resume(recipe, train, folder, seed, len(batches), start)
     config, done = recipe.training, len(history)
     stopping, mover = watchers(config)
     checkpoint = WholeCheckpoint(
@@ -133,12 +139,12 @@ def fit(
     return models.load(folder / MODEL_FILE), pd.DataFrame(history)
 
 
-def _check_parts(recipe: Recipe, train: Part, validation: Part | None) -> None:
+def _check_parts(recipe: Recipe, train: Part, validation: Part | None, every_class: bool) -> None:
     for name, part in (("training", train), ("validation", validation)):
         if part is not None and not len(part):
             raise SerError(f"recipe {recipe.name}: the {name} part of this fold holds no clip.")
     missing = sorted(set(range(len(recipe.classes))) - set(train.labels.tolist()))
-    if missing:
+    if missing and every_class:
         raise SerError(
             f"recipe {recipe.name}: no training clip of class {recipe.classes[missing[0]]!r} in "
             "this fold. Choose another protocol, or leave the class out of the recipe."
@@ -146,7 +152,12 @@ def _check_parts(recipe: Recipe, train: Part, validation: Part | None) -> None:
 
 
 def _start_or_resume(
-    recipe: Recipe, train: Part, folder: Path, seed: int, steps_per_epoch: int
+    recipe: Recipe,
+    train: Part,
+    folder: Path,
+    seed: int,
+    steps_per_epoch: int,
+    start: keras.Model | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     last, log = folder / "last.keras", folder / "history.csv"
     if last.exists() and log.exists() and (folder / MODEL_FILE).exists():
@@ -165,6 +176,8 @@ def _start_or_resume(
     model = models.build(
         recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
     )
+    if start is not None:
+        model.set_weights(start.get_weights())
     measured = statistics(train)
     for member in members_of(model):
         for layer in member.layers:
