@@ -14,6 +14,7 @@ from ser import features, inference, models
 from ser.audio import decode
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
 from ser.errors import AudioError, SerError
+from ser.paths import MODEL_FILE
 
 CLASSES = ("angry", "happy", "sad")
 AUDIO = AudioConfig(sample_rate_hz=16_000)
@@ -30,7 +31,7 @@ def model_file(tmp_path_factory):
         n_features=FEATURES.n_mfcc,
         n_classes=len(CLASSES),
     )
-    file = tmp_path_factory.mktemp("model") / inference.MODEL_FILE
+    file = tmp_path_factory.mktemp("model") / MODEL_FILE
     network.save(file)
     card = {"classes": CLASSES, "audio": to_dict(AUDIO), "features": to_dict(FEATURES)}
     models.describe(file, card)
@@ -216,10 +217,10 @@ def test_newest_run_is_found(model_file, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_ROOT", str(tmp_path))
     folder = tmp_path / "models" / "runs" / "r" / "p" / "fold-0-seed-0"
     folder.mkdir(parents=True)
-    shutil.copy(model_file, folder / inference.MODEL_FILE)
+    shutil.copy(model_file, folder / MODEL_FILE)
     (folder / "run.json").write_text("{}")
-    assert inference.find_model() == folder / inference.MODEL_FILE
-    assert inference.find_model(folder) == folder / inference.MODEL_FILE
+    assert inference.find_model() == folder / MODEL_FILE
+    assert inference.find_model(folder) == folder / MODEL_FILE
 
 
 def test_without_a_run_the_largest_bundle_answers_and_is_named(one_bundle, tmp_path, monkeypatch):

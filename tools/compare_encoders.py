@@ -25,8 +25,8 @@ import pandas as pd
 from ser import evaluation, experiment, recipes, tune
 from ser.config import Recipe
 from ser.files import writing
-from ser.inference import MODEL_FILE, load_model
-from ser.paths import paths, shown
+from ser.inference import load_model
+from ser.paths import MODEL_FILE, paths, shown
 
 BLOCKS = (3, 2, 4)
 TRAINED = ("linear", "head", "last block", "all blocks")

@@ -23,7 +23,7 @@ from ser import backend, protocols, store
 from ser.config import Recipe, to_dict
 from ser.errors import SerError
 from ser.files import write_json, writing
-from ser.paths import paths, shown
+from ser.paths import MODEL_FILE, paths, shown
 from ser.plan import PARTS, RUN_FILE, Plan, plan
 from ser.report import metrics_of, predictions_of, recipe_of, report
 
@@ -118,7 +118,7 @@ def train_fold(
             folder / f"predictions{suffix}.csv", plan, table, probabilities, fold, seed
         )
     card = _card(plan, fold, seed, history, model, time.time() - started_s)
-    models.describe(folder / training.MODEL_FILE, card)
+    models.describe(folder / MODEL_FILE, card)
     write_json(folder / RUN_FILE, card)
     (folder / "last.keras").unlink(missing_ok=True)
     return folder
@@ -176,7 +176,7 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
         )
         write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
         (folder / "last.keras").unlink(missing_ok=True)
-    return models.load(folder / training.MODEL_FILE)
+    return models.load(folder / MODEL_FILE)
 
 
 def load_parts(

@@ -18,13 +18,12 @@ from ser import backend, bundle
 from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.errors import AudioError, SerError
-from ser.paths import paths, shown
+from ser.paths import MODEL_FILE, paths, shown
 from ser.speech import has_speech
 
 Heard = tuple[np.ndarray, "np.ndarray | None"]
 Hear = Callable[[np.ndarray, float], Heard]
 
-MODEL_FILE = "model.keras"
 SHORT_S = 0.5
 SLACK_S = 0.1  # of this much more, nothing is said
 WARNINGS = {

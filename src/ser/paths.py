@@ -6,6 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
+MODEL_FILE = "model.keras"  # of a run folder
+
 
 @dataclasses.dataclass(frozen=True)
 class Paths:

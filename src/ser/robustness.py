@@ -23,6 +23,7 @@ from ser.config import AugmentationConfig, Recipe
 from ser.errors import SerError, unknown
 from ser.files import writing
 from ser.metadata import clip_path
+from ser.paths import MODEL_FILE
 from ser.plan import RUN_FILE, Plan
 
 FILE = "robustness.csv"
@@ -175,7 +176,6 @@ def measure(
         )
     backend.load()
     from ser import models
-    from ser.training import MODEL_FILE
 
     networks = [models.load(folder / MODEL_FILE) for folder in folders]
     clips = plan.table.set_index("clip_id")

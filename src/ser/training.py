@@ -35,10 +35,9 @@ from ser.files import cannot_write
 from ser.models.committee import MemberwiseCrossEntropy, members_of
 from ser.models.layers import Standardise
 from ser.optimizers import SlowerEncoder
-from ser.paths import shown
+from ser.paths import MODEL_FILE, shown
 
 PREDICTION_BATCH = 128
-MODEL_FILE = "model.keras"
 
 
 def fit(
