@@ -74,6 +74,19 @@ def test_conditions_are_in_the_card_where_they_were_measured(folder, tmp_path):
     assert "| MP3 | 61.2 % (58 to 64) | 1,200 |" in text
 
 
+def test_corpora_never_heard_are_in_the_card_where_they_were_measured(folder, tmp_path):
+    for name in (REPORT.name, "leave-one-corpus-out"):
+        shutil.copytree(REPORT, tmp_path / REPORT.parent.name / name)
+    report = tmp_path / REPORT.parent.name / REPORT.name
+    text = card.write(folder, report, right=0.8).read_text(encoding="utf-8")
+    part = read_json(REPORT / "metrics.json")["per_corpus"]["savee"]
+    low, high = (f"{100 * end:.0f}" for end in part["interval_95"])
+    row = f"| `savee` | {100 * part['uar']:.1f} % ({low} to {high}) | 6 | 420 |"
+    assert row in text.split("it never heard")[1]
+    alone = card.write(folder, REPORT, right=0.8).read_text(encoding="utf-8")
+    assert "it never heard" not in alone
+
+
 def test_a_report_of_another_recipe_is_refused(folder):
     with one_line("of best-scratch", "of whisper-tiny-linear"):
         card.write(folder, REPORT.parents[1] / "best-scratch" / "ravdess-luna5", right=0.8)

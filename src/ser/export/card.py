@@ -20,6 +20,7 @@ from ser.robustness import FILE as ROBUSTNESS
 
 CARD = "README.md"
 N_CONFUSIONS = 3
+UNHEARD = "leave-one-corpus-out"
 
 _FOR = """## What it is for
 
@@ -53,7 +54,8 @@ def write(folder: Path, report: Path, *, right: float) -> Path:
         The bundle, made by `ser.export.bundle.export`.
     report : Path
         A report of its recipe: ``metrics.json``, ``predictions.csv`` and, where it was measured,
-        ``robustness.csv``.
+        ``robustness.csv``. Where a report of the protocol ``leave-one-corpus-out`` lies beside it,
+        the card says that too.
     right : float
         What share of the answers above the bundle's threshold was asked to be right, 0 to 1.
 
@@ -80,6 +82,7 @@ def write(folder: Path, report: Path, *, right: float) -> Path:
         _groups(found),
         _trust(predictions, about, right),
         _recordings(report),
+        _unheard(report.with_name(UNHEARD)),
         _failures(predictions, about["classes"]),
         _LIMITS.format(window=about["window_s"]),
     ]
@@ -185,6 +188,27 @@ def _recordings(report: Path) -> str:
         for _, row in table.iterrows()
     ]
     return f"## As people record\n\nThe same test clips, changed in one way.\n\n{_table(rows)}\n"
+
+
+def _unheard(report: Path) -> str:
+    if not (report / "metrics.json").is_file():
+        return ""
+    predictions = predictions_of(report)
+    n_classes = predictions.groupby(predictions["clip_id"].str.split("/").str[0])["label"].nunique()
+    rows = [
+        {
+            "never heard": f"`{name}`",
+            "UAR": _percent(part["uar"], part["interval_95"]),
+            "classes": n_classes[name],
+            "clips": f"{part['n_clips']:,}",
+        }
+        for name, part in read_json(report / "metrics.json")["per_corpus"].items()
+    ]
+    return (
+        "## A corpus, and a language, it never heard\n\nThe same recipe trained on all corpora but "
+        "one, and tested on that one; of `emodb` it does not know the language.\n\n"
+        f"{_table(rows)}\n"
+    )
 
 
 def _failures(predictions: pd.DataFrame, classes: list[str]) -> str:
