@@ -87,6 +87,7 @@ OTHERS = {
         "class_weights": False,
         "extra_share": 0.2,
         "extra_epochs": 3,
+        "start": "whisper-tiny-frozen",
         "mixup_alpha": 0.2,
         "monitor": "val_uar",
         "patience": 3,
@@ -98,7 +99,10 @@ OTHERS = {
         "refit": True,
     },
 }
-NEEDED = {"refit": {"monitor": "epoch"}}  # what a field's other value goes with
+NEEDED = {
+    "refit": {"monitor": "epoch"},
+    "start": {"extra_epochs": 0},
+}  # what a field's other value goes with
 PARTS = {
     "audio": AudioConfig,
     "features": FeatureConfig,
@@ -335,6 +339,10 @@ def test_misspelled_field_of_a_recipe():
         (
             {"training": {"min_steps": 9, "max_steps": 8}},
             ("training", "max_steps 8 is less than min_steps 9"),
+        ),
+        (
+            {"training": {"start": "tess", "extra_epochs": 1}},
+            ("training", "start or with extra_epochs, not with both"),
         ),
         ({"training": {"refit": True}}, ("training", "refit needs monitor 'epoch'", "'val_loss'")),
         ({"training": {"epochs": 1.5}}, ("training.epochs", "integer", "1.5")),

@@ -12,8 +12,16 @@ from conftest import EMOTIONS, one_line
 from joblib.externals.loky import get_reusable_executor
 
 from ser import experiment, metadata
-from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
+from ser.config import (
+    AugmentationConfig,
+    FeatureConfig,
+    ModelConfig,
+    Recipe,
+    TrainingConfig,
+    to_dict,
+)
 from ser.errors import CacheError
+from ser.files import write_json
 
 RECIPE = Recipe(
     name="tiny",
@@ -137,6 +145,37 @@ def test_every_fold_begins_with_what_extra_corpora_taught(
     if n_jobs == 1:
         assert capsys.readouterr().out.count("extra corpora seed 0") == 2  # epochs 1 and 3, once
     assert experiment.pretrain(experiment.plan(RECIPE, table=three_speakers), 0) is None
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_fold_begins_where_another_recipe_ended_on_the_same_clips(
+    root, plan, three_speakers, tmp_path, refit
+):
+    from ser import models
+
+    first = dataclasses.replace(
+        RECIPE,
+        training=dataclasses.replace(RECIPE.training, monitor="epoch" if refit else "val_uar"),
+    )
+    write_json(tmp_path / "first.json", to_dict(first))
+    still = {"epochs": 1, "learning_rate": 1e-9, "monitor": "epoch", "refit": refit}
+    training = dataclasses.replace(RECIPE.training, start=str(tmp_path / "first.json"), **still)
+    later = experiment.plan(
+        dataclasses.replace(RECIPE, name="tiny-later", training=training), table=three_speakers
+    )
+    model = models.load(experiment.train_fold(later, 1, 0, every=0) / "model.keras")
+    known = set(plan.runs_folder.parent.glob("*/fold-1-seed-0"))
+    folder = plan.run_folder(1, 0) if not refit else (known - {plan.run_folder(1, 0)}).pop()
+    start = models.load(folder / "model.keras")
+    for kept, given in zip(model.trainable_weights, start.trainable_weights, strict=True):
+        np.testing.assert_allclose(kept, given, atol=1e-6)
+    if refit:
+        write_json(tmp_path / "first.json", to_dict(RECIPE))
+        with one_line("tiny-later", "begins with tiny", "val_uar", "monitor to epoch"):
+            experiment.train_fold(later, 0, 0, every=0)
+    fold = later.folds[1]
+    heard = {*fold.train, *fold.validation} if refit else set(fold.train)
+    assert set(pd.read_csv(folder / "predictions-train.csv")["clip_id"]) == heard
 
 
 def test_training_hears_fewer_speakers(demo_table):

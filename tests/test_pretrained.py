@@ -16,9 +16,11 @@ import pytest
 from conftest import one_line
 from safetensors.numpy import save_file
 from scipy.special import erf
+from test_training import made_of
 
-from ser import features, metadata, models, pretrained, store
+from ser import features, metadata, models, pretrained, store, training
 from ser.audio import decode, to_waveform
+from ser.batches import Part
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, ModelConfig
 from ser.optimizers import SlowerEncoder
 from ser.pretrained import front_end, ssl, whisper
@@ -313,7 +315,19 @@ def test_only_the_last_blocks_are_trained(small_encoder, options, expected):
 
 
 HEAD = {"projection", "lstm", "attention", "probabilities"}
-HEAD |= {"normalise_state_1", "normalise_state_2"}
+
+
+def test_states_are_standardised_by_training_clips(small_encoder, tmp_path):
+    clips = mel_clips(6)
+    clips[2, 25:] = 0
+    model, part = build(), Part(made_of(tmp_path, clips[:, None]), np.arange(4), np.zeros(4, int))
+    training._set_statistics(model, part)
+    layer = model.get_layer("standardise_states")
+    states = keras.Model(model.input, layer.input).predict_on_batch(clips[:4])
+    rows = states[np.any(states != 0, axis=-1)]
+    assert len(rows) < 4 * states.shape[1]
+    np.testing.assert_allclose(layer.mean, rows.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(layer.deviation, rows.std(axis=0), rtol=1e-3)
 
 
 def test_a_fine_tuned_model_carries_its_encoder(small_encoder, tmp_path):

@@ -251,6 +251,25 @@ def test_a_training_begins_with_the_weights_it_is_given(trained, speech, tmp_pat
     assert abs(start.get_layer("standardise").mean.numpy() - mean).max() > 1e-3
 
 
+def test_weights_are_taken_over_where_layers_are_the_same(trained, speech, tmp_path):
+    _, start, _ = trained
+    wider = dataclasses.replace(MODEL, options={**MODEL.options, "attention_units": 5})
+    still = dataclasses.replace(recipe(epochs=1, learning_rate=1e-9), model=wider)
+    model, _ = fit(speech, tmp_path / "wider", still, start=start)
+    for layer in model.layers:
+        if layer.name != "attention":
+            for kept, given in zip(
+                layer.trainable_weights, start.get_layer(layer.name).trainable_weights, strict=True
+            ):
+                np.testing.assert_allclose(kept, given, atol=1e-6)
+    shapes = [weight.shape for weight in model.get_layer("attention").weights]
+    assert shapes != [weight.shape for weight in start.get_layer("attention").weights]
+    inputs = keras.Input((60, 13))
+    other = keras.Model(inputs, keras.layers.Dense(7, name="other")(inputs), name="stranger")
+    with one_line("tiny", "stranger, which shares no layer with a cnn_lstm_attention"):
+        fit(speech, tmp_path / "strange", start=other)
+
+
 def test_the_moving_average_is_what_is_kept(speech, tmp_path, monkeypatch):
     seen, rate = [], 0.8
 

@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 
 from ser import evaluation, experiment, recipes, tune
-from ser.config import Recipe
-from ser.files import writing
+from ser.config import Recipe, to_dict
+from ser.files import write_json, writing
 from ser.inference import load_model
 from ser.paths import MODEL_FILE, paths, shown
 
@@ -35,21 +35,22 @@ ROUNDS = 40
 
 
 def settings(trained: str, blocks: int) -> Recipe:
-    """Give the recipe of a row."""
+    """Give the recipe of a row; where blocks are trained, the head was trained before."""
     states = [blocks - 1, blocks]
     changes: dict[str, Any] = {"training.refit": False}
     if trained in ("linear", "head"):
         name = "whisper-tiny-linear" if trained == "linear" else "whisper-tiny-frozen"
         changes |= {"features.states": states}
-    else:
-        name = "whisper-tiny-tuned"
-        trainable = blocks if trained == "all blocks" else 1
-        changes |= {
-            "model.options.blocks": blocks,
-            "model.options.states": states,
-            "model.options.trainable_blocks": trainable,
-        }
-    return tune.changed(recipes.get(name), changes)
+        return tune.changed(recipes.get(name), changes)
+    head = paths().runs / f"compare-encoders-{blocks}.json"
+    write_json(head, to_dict(settings("head", blocks)))
+    changes |= {
+        "model.options.blocks": blocks,
+        "model.options.states": states,
+        "model.options.trainable_blocks": blocks if trained == "all blocks" else 1,
+        "training.start": str(head),
+    }
+    return tune.changed(recipes.get("whisper-tiny-tuned"), changes)
 
 
 def train(recipe: Recipe, fold: int) -> tuple[Path, dict[str, Any]]:

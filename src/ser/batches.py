@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -166,27 +167,31 @@ def class_weights(
     return (times.sum() / (n_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def statistics(part: Part) -> tuple[np.ndarray, np.ndarray]:
+def statistics(
+    part: Part, through: Callable[[np.ndarray], np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Measure mean and deviation of every feature over training clips.
 
     Parameters
     ----------
     part : Part
         The training clips; only their originals count, and none of extra corpora.
+    through : callable, optional
+        What makes others of a batch of features, an encoder for example; these are then measured.
 
     Returns
     -------
     (ndarray, ndarray)
         Mean and standard deviation, each of shape (n_features,), over unpadded frames.
     """
-    n_features = part.features.shape[3]
-    count, total, squares = 0, np.zeros(n_features), np.zeros(n_features)
+    count, total, squares = 0, np.zeros(()), np.zeros(())
     clips = part.clips[~part.is_extra]
     for start in range(0, len(clips), CLIPS_AT_ONCE):
         frames = part.features.take(clips[start : start + CLIPS_AT_ONCE])
+        frames = frames if through is None else through(frames)
         frames = frames[np.any(frames != 0, axis=-1)].astype(np.float64)
         count += len(frames)
-        total += frames.sum(axis=0)
-        squares += (frames**2).sum(axis=0)
+        total = total + frames.sum(axis=0)
+        squares = squares + (frames**2).sum(axis=0)
     mean = total / max(count, 1)
     return mean, np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))

@@ -283,6 +283,10 @@ class TrainingConfig:
     extra_epochs : int
         Before any fold, train so many epochs on the extra corpora alone, once for each seed; every
         fold then begins with those weights. 0 for none.
+    start : str or None
+        A recipe, or a JSON file with one: every fold begins with the weights that this recipe
+        gets on the same clips with the same seed, where it has the same layers. So a head is
+        trained on states of a frozen encoder first, and then the encoder with it.
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
@@ -321,6 +325,7 @@ class TrainingConfig:
     class_weights: bool = True
     extra_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     extra_epochs: Annotated[int, Field(ge=0)] = 0
+    start: str | None = None
     mixup_alpha: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "val_uar", "epoch"] = "val_loss"
     patience: Count = 15
@@ -337,6 +342,8 @@ class TrainingConfig:
             raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
         if self.max_steps is not None and self.max_steps < self.min_steps:
             raise ValueError(f"max_steps {self.max_steps} is less than min_steps {self.min_steps}")
+        if self.start and self.extra_epochs:
+            raise ValueError("a training begins with start or with extra_epochs, not with both")
         return self
 
 
@@ -488,6 +495,7 @@ _NEUTRAL: dict[str, Any] = {
     "extra_corpora": [],
     "extra_share": 0.5,
     "extra_epochs": 0,
+    "start": None,
     "encoder_rate": 1.0,
     "schedule": "plateau",
     "warmup_epochs": 0,

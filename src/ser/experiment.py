@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
-from ser import backend, protocols, store
+from ser import backend, protocols, recipes, store
 from ser.config import Recipe, to_dict
 from ser.errors import SerError
 from ser.files import write_json, writing
@@ -108,7 +108,7 @@ def train_fold(
         title=title,
         every=every,
         tensorboard=tensorboard,
-        start=pretrain(plan, seed, every=every, n_jobs=n_jobs),
+        start=_start(plan, fold, seed, every=every, n_jobs=n_jobs),
     )
     for name, part in parts.items():
         probabilities = training.predict(model, feature_set, part.clips)
@@ -177,6 +177,30 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
         write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
         (folder / "last.keras").unlink(missing_ok=True)
     return models.load(folder / MODEL_FILE)
+
+
+def _start(plan: Plan, fold: int, seed: int, *, every: int, n_jobs: int) -> Any:
+    """Give the model that a fold begins with, None for random weights."""
+    recipe = plan.recipe
+    if recipe.training.start is None:
+        return pretrain(plan, seed, every=every, n_jobs=n_jobs)
+    from ser import models
+
+    first = recipes.get(recipe.training.start)
+    if recipe.training.refit and first.training.monitor != "epoch":
+        raise SerError(
+            f"recipe {recipe.name}: a refit begins with {first.name}, which chooses its epoch by "
+            f"{first.training.monitor}. Set its training.monitor to epoch."
+        )
+    same = ("corpora", "classes", "extra_corpora", "merge", "protocol")
+    first = dataclasses.replace(
+        first,
+        training=dataclasses.replace(first.training, refit=recipe.training.refit),
+        **{name: getattr(recipe, name) for name in same},
+    )
+    # the same table and folds: what it learns from, this fold may learn from
+    before = dataclasses.replace(plan, recipe=first)
+    return models.load(train_fold(before, fold, seed, every=every, n_jobs=n_jobs) / MODEL_FILE)
 
 
 def load_parts(

@@ -77,7 +77,8 @@ def fit(
     callbacks : sequence of keras.callbacks.Callback
         Called last, after the state of the epoch is on disk.
     start : keras.Model, optional
-        A model of the same recipe whose weights are begun with, in place of random ones.
+        A model whose weights are begun with, in place of random ones, where it has the same
+        layers.
     every_class : bool
         Whether each class must occur.
 
@@ -176,14 +177,38 @@ def _start_or_resume(
         recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
     )
     if start is not None:
-        model.set_weights(start.get_weights())
+        _take_over(recipe, model, start)
+    _set_statistics(model, train)
+    _compile(model, recipe.training, len(recipe.classes))
+    return model, []
+
+
+def _take_over(recipe: Recipe, model: keras.Model, start: keras.Model) -> None:
+    """Copy the weights of the layers that both models have, of one name and shape."""
+    taken = 0
+    for member, other in zip(members_of(model), members_of(start), strict=False):
+        known = {layer.name: layer for layer in other.layers if layer.weights}
+        for layer in member.layers:
+            same = known.get(layer.name)
+            if same and [w.shape for w in same.weights] == [w.shape for w in layer.weights]:
+                layer.set_weights(same.get_weights())
+                taken += 1
+    if not taken:
+        raise SerError(
+            f"recipe {recipe.name}: begins with a {start.name}, which shares no layer with a "
+            f"{model.name}. Choose a recipe whose layers have the same names and shapes."
+        )
+
+
+def _set_statistics(model: keras.Model, train: Part) -> None:
     measured = statistics(train)
     for member in members_of(model):
         for layer in member.layers:
             if isinstance(layer, Standardise):
+                if layer.input is not member.input:  # behind an encoder that is trained along
+                    before = keras.Model(member.input, layer.input)
+                    measured = statistics(train, before.predict_on_batch)
                 layer.set_statistics(*measured)
-    _compile(model, recipe.training, len(recipe.classes))
-    return model, []
 
 
 def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None:

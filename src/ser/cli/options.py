@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -81,9 +80,8 @@ def recipe(name: str, corpora: str | None) -> Recipe:
     """
     from ser import corpora as registry
     from ser import recipes as known
-    from ser.config import load_recipe
 
-    found = load_recipe(Path(name)) if name.endswith(".json") else known.get(name)
+    found = known.get(name)
     return known.on_corpora(found, registry.choose(corpora)) if corpora else found
 
 

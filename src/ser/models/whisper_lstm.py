@@ -7,6 +7,7 @@ from keras import layers
 
 from ser import pretrained
 from ser.models import states_lstm
+from ser.models.layers import Standardise
 from ser.pretrained import whisper
 
 
@@ -84,12 +85,12 @@ attention_units, head_dropout, statistics_dropout
     )
     chosen = []
     for state in states:
-        x = layers.LayerNormalization(epsilon=1e-5, name=f"normalise_state_{state}")(found[state])
-        chosen.append(layers.Multiply(name=f"hide_padding_state_{state}")([x, mask]))
+        hidden = layers.Multiply(name=f"hide_padding_state_{state}")([found[state], mask])
+        chosen.append(hidden)
     x = layers.Concatenate(name="states")(chosen) if len(chosen) > 1 else chosen[0]
     if step_pool > 1:
         x = layers.AveragePooling1D(step_pool, name="step_pool")(x)
-        mask = layers.MaxPooling1D(step_pool, name="mask_step_pool")(mask)
+    x, mask = Standardise(name="standardise_states")(x)
     outputs = states_lstm.head(
         x,
         mask,

@@ -9,9 +9,10 @@ One module per published system: its docstring says what the source leaves open 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from ser import protocols
-from ser.config import Recipe
+from ser.config import Recipe, load_recipe
 from ser.errors import unknown
 from ser.recipes import (
     best_scratch,
@@ -52,7 +53,7 @@ def get(name: str) -> Recipe:
     Parameters
     ----------
     name : str
-        One of `names`.
+        One of `names`, or a JSON file with one.
 
     Returns
     -------
@@ -71,6 +72,8 @@ def get(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
+    if name.endswith(".json"):
+        return load_recipe(Path(name))
     raise unknown(f"no recipe named {name!r}", names(), name, word="Known")
 
 
@@ -93,7 +96,8 @@ def story(name: str) -> str:
         When there is none of that name.
     """
     recipe = get(name)
-    return next(str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
+    told = (str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
+    return next(told, recipe.description)
 
 
 def on_protocol(recipe: Recipe, name: str) -> Recipe:

@@ -85,7 +85,12 @@ RECIPES: tuple[Recipe, ...] = (
             },
         ),
         training=dataclasses.replace(
-            _FROZEN.training, epochs=8, warmup_epochs=2, encoder_rate=0.05
+            _FROZEN.training,
+            start="whisper-tiny-frozen",
+            epochs=4,
+            warmup_epochs=1,
+            learning_rate=3e-4,
+            encoder_rate=0.1,
         ),
     ),
     dataclasses.replace(
