@@ -149,10 +149,11 @@ def test_every_fold_begins_with_what_extra_corpora_taught(
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_a_fold_begins_where_another_recipe_ended_on_the_same_clips(
-    root, plan, three_speakers, tmp_path, refit
+    root, plan, three_speakers, tmp_path, monkeypatch, refit
 ):
     from ser import models
 
+    monkeypatch.setenv("SER_ROOT", str(shutil.copytree(root, tmp_path / "project")))
     first = dataclasses.replace(
         RECIPE,
         training=dataclasses.replace(RECIPE.training, monitor="epoch" if refit else "val_uar"),
