@@ -41,6 +41,7 @@ __all__ = [
     "report",
     "run",
     "runs",
+    "start_of",
     "train_fold",
 ]
 
@@ -108,7 +109,7 @@ def train_fold(
         title=title,
         every=every,
         tensorboard=tensorboard,
-        start=_start(plan, fold, seed, every=every, n_jobs=n_jobs),
+        start=start_of(plan, fold, seed, every=every, n_jobs=n_jobs),
     )
     for name, part in parts.items():
         probabilities = training.predict(model, feature_set, part.clips)
@@ -179,8 +180,27 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
     return models.load(folder / MODEL_FILE)
 
 
-def _start(plan: Plan, fold: int, seed: int, *, every: int, n_jobs: int) -> Any:
-    """Give the model that a fold begins with, None for random weights."""
+def start_of(plan: Plan, fold: int, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
+    """Find the model that a fold begins with; train it, unless that was done before.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold, seed, every, n_jobs
+        See `train_fold`.
+
+    Returns
+    -------
+    keras.Model or None
+        What ``training.start`` asks for, or ``training.extra_epochs`` (see `pretrain`); None for
+        random weights.
+
+    Raises
+    ------
+    SerError
+        When there is no such recipe, or it cannot be trained.
+    """
     recipe = plan.recipe
     if recipe.training.start is None:
         return pretrain(plan, seed, every=every, n_jobs=n_jobs)

@@ -18,7 +18,7 @@ import pandas as pd
 from ser import backend
 from ser.config import Recipe, from_dict, stable_hash, to_dict
 from ser.errors import SerError, unknown
-from ser.experiment import load_parts, pretrain
+from ser.experiment import load_parts, start_of
 from ser.files import write_json, writing
 from ser.paths import paths, shown
 from ser.plan import Plan, plan
@@ -300,7 +300,7 @@ def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, hom
             home / stable_hash(plan.recipe) / f"fold-{fold}-seed-{seed}",
             seed=seed,
             every=0,
-            start=pretrain(plan, seed, every=0),
+            start=start_of(plan, fold, seed, every=0),
             callbacks=[Report(number * plan.recipe.training.epochs)],
         )
         validation = parts["validation"]
