@@ -63,14 +63,15 @@ def train(recipe: Recipe, fold: int) -> tuple[Path, dict[str, Any]]:
 
 def cost(folders: dict[tuple[str, int], Path]) -> Iterator[dict[str, Any]]:
     """Export models, and measure how large they are and how long they take for three seconds."""
-    from ser import export, models
+    from ser import models
+    from ser.export.bundle import export
 
     noise = np.random.default_rng(0).normal(0, 0.05, int(SECONDS * 16_000)).astype(np.float32)
     with tempfile.TemporaryDirectory() as home:
         rows, bundles = {}, {}
         for key, folder in folders.items():
             target = Path(home) / "-".join(map(str, key)).replace(" ", "-")
-            export.export(folder / MODEL_FILE, target, kinds=("onnx",), half=True)
+            export(folder / MODEL_FILE, target, kinds=("onnx",), half=True)
             rows[key] = {
                 "trained": key[0],
                 "blocks": key[1],
