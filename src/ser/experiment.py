@@ -134,12 +134,8 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
     ----------
     plan : Plan
         As `plan` makes it.
-    seed : int
-        Decides initial weights, dropout, order and variants.
-    every : int
-        Epochs between progress lines; 0 for none.
-    n_jobs : int
-        Processes that compute missing features.
+    seed, every, n_jobs
+        See `train_fold`.
 
     Returns
     -------

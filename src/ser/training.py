@@ -201,14 +201,15 @@ def _take_over(recipe: Recipe, model: keras.Model, start: keras.Model) -> None:
 
 
 def _set_statistics(model: keras.Model, train: Part) -> None:
-    measured = statistics(train)
+    measured = None
     for member in members_of(model):
-        for layer in member.layers:
-            if isinstance(layer, Standardise):
-                if layer.input is not member.input:  # behind an encoder that is trained along
-                    before = keras.Model(member.input, layer.input)
-                    measured = statistics(train, before.predict_on_batch)
+        for layer in [layer for layer in member.layers if isinstance(layer, Standardise)]:
+            if layer.input is member.input:
+                measured = measured or statistics(train)  # once for all members
                 layer.set_statistics(*measured)
+            else:  # behind an encoder that is trained along
+                before = keras.Model(member.input, layer.input)
+                layer.set_statistics(*statistics(train, before.predict_on_batch))
 
 
 def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None:
