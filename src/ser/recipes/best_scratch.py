@@ -9,8 +9,8 @@ cosine, averaged weights. The settings were chosen on validation speakers (``rep
 says what else was tried); the numbers come from models that were then trained on training and
 validation speakers together, for a fixed number of epochs.
 
-`best-scratch` hears its own corpus only. `best-scratch-all` also trains on all other corpora, whose
-speakers are in no test. `cnn-transformer` has a Transformer encoder in place of the LSTM.
+`best-scratch` hears its own corpus only. `best-scratch-all` first trains on all other corpora, whose
+speakers are in no test, and begins every fold with what it learnt there. `cnn-transformer` has a Transformer encoder in place of the LSTM.
 `best-scratch-released` is one network on all five corpora: its cross-validation says what to expect
 of a small model that is trained on everybody (``ser train --everything``).
 """
@@ -63,7 +63,7 @@ BEST = Recipe(
         epochs=50,
         batch_size=64,
         min_steps=6,
-        max_steps=32,
+        max_steps=64,
         learning_rate=3e-3,
         schedule="cosine",
         warmup_epochs=3,
@@ -98,8 +98,9 @@ RECIPES = (
     dataclasses.replace(
         BEST,
         name="best-scratch-all",
-        description="best-scratch, trained on all other corpora too",
+        description="best-scratch, trained on all other corpora first",
         extra_corpora=("crema_d", "tess", "savee", "emodb"),
+        training=dataclasses.replace(BEST.training, extra_epochs=30, extra_share=0.0),
     ),
     dataclasses.replace(
         BEST,
