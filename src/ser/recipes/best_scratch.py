@@ -9,10 +9,11 @@ cosine, averaged weights. The settings were chosen on validation speakers (``rep
 says what else was tried); the numbers come from models that were then trained on training and
 validation speakers together, for a fixed number of epochs.
 
-`best-scratch` hears its own corpus only. `best-scratch-all` first trains on all other corpora, whose
-speakers are in no test, and begins every fold with what it learnt there. `cnn-transformer` has a Transformer encoder in place of the LSTM.
-`best-scratch-released` is one network on all five corpora: its cross-validation says what to expect
-of a small model that is trained on everybody (``ser train --everything``).
+`best-scratch` hears its own corpus only. `best-scratch-all` first trains on all other corpora,
+whose speakers are in no test, and begins every fold with what it learnt there. `cnn-transformer`
+has a Transformer encoder in place of the LSTM. `best-scratch-released` is one network on all five
+corpora: its cross-validation says what to expect of a small model that is trained on everybody
+(``ser train --everything``).
 """
 
 import dataclasses
