@@ -114,7 +114,7 @@ RECIPES = (
         name="best-scratch-released",
         description="one such network on all five corpora, seven classes: the small released model",
         model=dataclasses.replace(BEST.model, members=1),
-        training=dataclasses.replace(BEST.training, epochs=60, max_steps=64),
+        training=dataclasses.replace(BEST.training, epochs=60),
         **RELEASED,
     ),
 )
