@@ -13,9 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import hypothesis
 import pytest
 
-from ser import metadata
-from ser.corpora import demo, synthesis
-from ser.errors import SerError
+from ser.corpora import demo, metadata, synthesis
+from ser.project import SerError
 
 # where changes are judged, the same examples each time; elsewhere new ones, to find what is left
 hypothesis.settings.register_profile(
@@ -79,7 +78,7 @@ def one_bundle(tmp_path_factory, demo_shelf) -> Path:
     """A folder with a committee, ``model.keras``, and its ``bundle``: ONNX only, calibrated."""
     from test_export import save, speech
 
-    from ser.export.bundle import export
+    from ser.export.writer import export
 
     folder = tmp_path_factory.mktemp("one")
     file = save("committee", folder / "model.keras", speech(demo_shelf, 4))

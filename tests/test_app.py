@@ -15,13 +15,13 @@ import soundfile
 from conftest import one_line
 from test_export import speech
 
-from ser import sandbox
 from ser.audio import AudioError, decode
-from ser.inference import load_model
+from ser.inference import sandbox
+from ser.inference.model import load_model
 
 gradio = pytest.importorskip("gradio", reason="needs the extra `app`")
 
-from ser import app  # noqa: E402
+from ser.inference import page as app  # noqa: E402
 
 CARD = "# The card\nIntended for a test."
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

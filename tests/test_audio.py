@@ -12,14 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ser.audio import (
-    AudioError,
-    decode,
-    load,
-    peak_dbfs,
-    to_waveform,
-    warnings_about,
-)
+from ser.audio import AudioError, decode, load, peak_dbfs, to_waveform, warnings_about
 from ser.config import AudioConfig
 
 HZ_16K = AudioConfig(sample_rate_hz=16_000)

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ser import augment
 from ser.audio import load
 from ser.config import AudioConfig, AugmentationConfig, MaskingConfig
+from ser.features import augment
 
 RATE_HZ = 22_050
 ALL = AugmentationConfig(

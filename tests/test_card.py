@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from conftest import one_line
 
-from ser import bundle, evaluation, inference
-from ser.experiment import predictions_of
+from ser import evaluation
+from ser.experiments.runner import predictions_of
 from ser.export import card
-from ser.files import read_json, write_json
+from ser.inference import bundle
+from ser.inference import model as inference
+from ser.project import read_json, write_json
 
 REPORT = Path(__file__).parents[1] / "reports" / "whisper-tiny-linear" / "combined-6"
 

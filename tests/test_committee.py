@@ -9,9 +9,11 @@ import tensorflow as tf
 from conftest import one_line
 from test_training import RECIPE, parts, speech  # noqa: F401  the fixture
 
-from ser import batches, models, training
+from ser import models
 from ser.config import ModelConfig, Recipe, from_dict, to_dict
-from ser.models.committee import MemberwiseCrossEntropy, members_of
+from ser.models.ensemble import MemberwiseCrossEntropy, members_of
+from ser.training import batches
+from ser.training import fitting as training
 
 SIZES = {"filters": 8, "lstm_units": 5, "heads": 2, "attention_units": 3}
 CONFIG = ModelConfig(architecture="residual_lstm", options=SIZES, members=3)

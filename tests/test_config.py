@@ -12,7 +12,7 @@ from conftest import one_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ser import config, recipes
+from ser import config
 from ser.config import (
     AudioConfig,
     AugmentationConfig,
@@ -26,7 +26,8 @@ from ser.config import (
     stable_hash,
     to_dict,
 )
-from ser.paths import paths, shown
+from ser.experiments import recipes
+from ser.project import paths, shown
 
 BASE = {"name": "mine", "corpora": ["demo"], "classes": ["angry", "sad"]}
 
@@ -263,7 +264,7 @@ def test_hash_does_not_depend_on_how_a_value_was_written():
 
 def test_hash_is_the_same_in_another_process():
     script = (
-        "from ser.config import *; from ser.recipes import get\n"
+        "from ser.config import *; from ser.experiments.recipes import get\n"
         "print(stable_hash(get('mfcc-attention'), {'b': 1, 'a': [None, 'é']}))"
     )
     expected = stable_hash(recipes.get("mfcc-attention"), {"a": [None, "é"], "b": 1})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ser import corpora
 from ser.corpora import crema_d, emodb, facts, ravdess, savee, tess
-from ser.errors import SerError
+from ser.project import SerError
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from ser import corpora
 from ser.corpora import demo, espeak, synthesis
 from ser.corpora.prosody import STYLES, delivery
-from ser.errors import SerError
+from ser.project import SerError
 
 
 def read(path: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ from ser import corpora
 from ser.corpora import download as downloads
 from ser.corpora import kaggle_client, savee, transfer
 from ser.corpora.base import Archive
-from ser.errors import SerError
+from ser.project import SerError
 
 NAMES = [f"ALL/DC_a{number:02d}.wav" for number in range(1, 9)]
 ETAG, MODIFIED = '"one"', "Mon, 01 Jan 2024 00:00:00 GMT"
@@ -491,7 +491,7 @@ from kagglesdk import kaggle_env
 kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.LOCAL] = {url!r}
 from pathlib import Path
 from ser.corpora.kaggle_client import fetch_dataset
-from ser.errors import SerError
+from ser.project import SerError
 try:
     print(fetch_dataset("owner/speech", Path({folder!r}), progress=False))
 except SerError as error:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from ser import evaluation
-from ser.errors import SerError
+from ser.project import SerError
 
 AB = ("a", "b")
 FOUR = ("angry", "happy", "neutral", "sad")

@@ -11,7 +11,6 @@ import pytest
 from conftest import EMOTIONS, one_line
 from joblib.externals.loky import get_reusable_executor
 
-from ser import experiment, metadata
 from ser.config import (
     AugmentationConfig,
     FeatureConfig,
@@ -20,8 +19,9 @@ from ser.config import (
     TrainingConfig,
     to_dict,
 )
-from ser.errors import CacheError
-from ser.files import write_json
+from ser.corpora import metadata
+from ser.experiments import runner as experiment
+from ser.project import CacheError, write_json
 
 RECIPE = Recipe(
     name="tiny",

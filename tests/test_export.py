@@ -13,12 +13,16 @@ import soundfile
 from conftest import one_line, ser_command
 from test_pretrained import small_encoder  # noqa: F401  a fixture
 
-from ser import bundle, features, inference, models, plots
+from ser import models, plots
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
-from ser.export import front_end, graph
-from ser.export.bundle import export
-from ser.models.committee import members_of
+from ser.export import graph
+from ser.export import waveform_graph as front_end
+from ser.export.writer import export
+from ser.features import extraction as features
+from ser.inference import bundle
+from ser.inference import model as inference
+from ser.models.ensemble import members_of
 
 tf = pytest.importorskip("tensorflow", reason="exporting needs TensorFlow")
 

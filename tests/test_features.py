@@ -13,8 +13,15 @@ from threadpoolctl import threadpool_limits
 from ser import corpora
 from ser.audio import load
 from ser.config import FEATURE_KINDS, PRETRAINED_KINDS, STATISTICS, AudioConfig, FeatureConfig
-from ser.errors import AudioError
-from ser.features import compute, extract, feature_names, fit_length, frame_times_s, to_rows
+from ser.features.extraction import (
+    compute,
+    extract,
+    feature_names,
+    fit_length,
+    frame_times_s,
+    to_rows,
+)
+from ser.project import AudioError
 
 RATE_HZ = 22_050
 SIZES = {

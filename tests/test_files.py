@@ -12,8 +12,7 @@ from conftest import not_root, one_line
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.errors import SerError
-from ser.files import read_json, write_json, writing
+from ser.project import SerError, read_json, write_json, writing
 
 
 def test_writes_and_replaces(tmp_path):
@@ -55,7 +54,7 @@ def test_kill_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "value.json"
     write_json(path, "old")
     script = (
-        "import sys, time; from pathlib import Path; from ser.files import writing\n"
+        "import sys, time; from pathlib import Path; from ser.project import writing\n"
         "with writing(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('ne'); print('half', flush=True); time.sleep(60)\n"
     )

@@ -10,11 +10,12 @@ import pytest
 import soundfile
 from conftest import ser_command
 
-from ser import features, inference, models
+from ser import models
 from ser.audio import decode
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
-from ser.errors import AudioError, SerError
-from ser.paths import MODEL_FILE
+from ser.features import extraction as features
+from ser.inference import model as inference
+from ser.project import MODEL_FILE, AudioError, SerError
 
 CLASSES = ("angry", "happy", "sad")
 AUDIO = AudioConfig(sample_rate_hz=16_000)

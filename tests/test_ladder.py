@@ -16,22 +16,19 @@ from conftest import EMOTIONS, one_line
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ser import (
-    experiment,
-    inference,
-    ladder,
-    metadata,
-    models,
-    plots,
-    recipes,
-    store,
-    summary,
-    terminal,
-)
+from ser import models, plots
+from ser.cli import show as terminal
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
-from ser.errors import SerError
-from ser.ladder.run import FAST, Rows, _coarse
-from ser.ladder.splits import RUNGS, n_parts, split
+from ser.corpora import metadata
+from ser.experiments import recipes
+from ser.experiments import runner as experiment
+from ser.features import dataset as store
+from ser.inference import model as inference
+from ser.project import SerError
+from ser.studies import ladder
+from ser.studies import leaderboard as summary
+from ser.studies.ladder.run import FAST, Rows, _coarse
+from ser.studies.ladder.splits import RUNGS, n_parts, split
 
 RECIPE = Recipe(
     name="tiny",

@@ -12,8 +12,9 @@ import soundfile
 from conftest import one_line, ser_command
 from test_timeline import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
 
-from ser import live, terminal
-from ser.inference import Model
+from ser.cli import show as terminal
+from ser.inference import live
+from ser.inference.model import Model
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_who_speaks_is_answered_and_silence_is_not(said):
 
 
 def test_a_bundle_answers_in_time(said, one_bundle):
-    from ser.inference import load_model
+    from ser.inference.model import load_model
 
     model = load_model(one_bundle / "bundle")
     medians_s = []

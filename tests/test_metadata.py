@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser import corpora, metadata
+from ser import corpora
 from ser.config import Recipe
-from ser.errors import SerError
+from ser.corpora import metadata
+from ser.project import SerError
 
 COUNTS = {"ravdess": 1440, "crema_d": 7442, "tess": 2800, "savee": 480, "emodb": 535}
 EMOTIONS_8 = corpora.EMOTIONS

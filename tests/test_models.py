@@ -584,7 +584,8 @@ def test_missing_and_strange_models(small, tmp_path):
 
 ONE_STEP = """
 import keras, numpy as np
-from ser import models, training
+from ser import models
+from ser.training import fitting as training
 from ser.config import ModelConfig, TrainingConfig
 options = {"filters": [4], "pool_sizes": [[2, 2]], "lstm_units": 4, "attention_units": 3}
 model = models.build(ModelConfig(options=options), n_frames=12, n_features=6, n_classes=2)

@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from ser import pretrained
+from ser.models import pretrained
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = (

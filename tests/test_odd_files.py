@@ -10,8 +10,8 @@ import pytest
 from conftest import ser_command
 from odd_files import EITHER, GOOD, write_all
 
-from ser.errors import SerError
-from ser.inference import load_model
+from ser.inference.model import load_model
+from ser.project import SerError
 
 LIMIT_S = 5.0
 FUZZING_S = 10
@@ -74,7 +74,7 @@ def test_python(files, one_bundle):
 
 def test_the_web_page(files, one_bundle):
     pytest.importorskip("gradio", reason="needs the extra `app`")
-    from ser import app
+    from ser.inference import page as app
 
     folder, expected = files
     model = load_model(one_bundle / "bundle")
@@ -98,7 +98,7 @@ def test_fuzzing_the_decoder(files):
 import pathlib, random, sys, tempfile, time
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig
-from ser.errors import AudioError
+from ser.project import AudioError
 rng, n = random.Random(0), 0
 seeds = [p.read_bytes() for p in sorted(pathlib.Path({str(folder)!r}).glob("whole-*"))]
 end = time.monotonic() + {FUZZING_S}

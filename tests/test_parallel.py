@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import one_line
 
-from ser import recipes
 from ser.corpora import EMOTIONS, demo, synthesis
+from ser.experiments import recipes
 from ser.models.layers import Standardise
-from ser.parallel import Data, ParallelModel, evaluate_model, preprocess_data, train_model
+from ser.studies.published import Data, ParallelModel, evaluate_model, preprocess_data, train_model
 
 SMALL = {"filters": [4, 6], "lstm_units": 4, "attention_units": 3, "lstm_pool": 4}
 

@@ -19,8 +19,9 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
-from ser import features, plots
+from ser import plots
 from ser.config import FeatureConfig
+from ser.features import extraction as features
 
 EIGHT = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 SAMPLE_RATE_HZ = 22_050

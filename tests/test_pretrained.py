@@ -18,12 +18,18 @@ from safetensors.numpy import save_file
 from scipy.special import erf
 from test_training import made_of
 
-from ser import features, metadata, models, pretrained, store, training
+from ser import models
 from ser.audio import decode, to_waveform
-from ser.batches import Part
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, ModelConfig
-from ser.optimizers import SlowerEncoder
-from ser.pretrained import front_end, ssl, whisper
+from ser.corpora import metadata
+from ser.features import dataset as store
+from ser.features import encoders as front_end
+from ser.features import extraction as features
+from ser.features import ssl
+from ser.models import pretrained, whisper
+from ser.training import fitting as training
+from ser.training.batches import Part
+from ser.training.optimizers import SlowerEncoder
 
 AUDIO = AudioConfig(sample_rate_hz=16_000)
 RNG = np.random.default_rng(7)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser import corpora, metadata, protocols
+from ser import corpora
 from ser.config import Recipe
-from ser.errors import SerError
+from ser.corpora import metadata
+from ser.experiments import protocols
+from ser.project import SerError
 
 SIX = ("angry", "disgust", "fearful", "happy", "neutral", "sad")
 

@@ -8,12 +8,14 @@ import pkgutil
 import pytest
 from conftest import one_line
 
-from ser import corpora, features, models, protocols, recipes
+from ser import corpora, models
 from ser.config import Recipe, from_dict, stable_hash, to_dict
-from ser.recipes import CLAIMS, RECIPES
+from ser.experiments import protocols, recipes
+from ser.experiments.recipes import CLAIMS, RECIPES
+from ser.features import extraction as features
 
 MODULES = [
-    importlib.import_module(f"ser.recipes.{module.name}")
+    importlib.import_module(f"ser.experiments.recipes.{module.name}")
     for module in pkgutil.iter_modules(recipes.__path__)
     if module.name != "claims"
 ]

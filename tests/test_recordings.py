@@ -11,7 +11,10 @@ import soundfile
 from conftest import one_line, ser_command
 from test_export import speech
 
-from ser import audio, inference, recordings, terminal
+from ser import audio
+from ser.cli import inputs as recordings
+from ser.cli import show as terminal
+from ser.inference import model as inference
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ import pytest
 from conftest import one_line
 from test_experiment import plan, root, three_speakers  # noqa: F401  fixtures
 
-from ser import evaluation, experiment, robustness, terminal
+from ser import evaluation
 from ser.audio import decode, to_mono
+from ser.cli import show as terminal
+from ser.experiments import runner as experiment
+from ser.studies import robustness
 
 KEY = "0123456789abcdef" * 4
 

@@ -17,13 +17,15 @@ from conftest import not_root, one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser import augment, features, store
 from ser.audio import decode, to_waveform
-from ser.bank import Bank
+from ser.cache import Bank
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig
-from ser.errors import CacheError
-from ser.metadata import clip_path
-from ser.store import FrontEnd
+from ser.corpora.metadata import clip_path
+from ser.features import augment
+from ser.features import dataset as store
+from ser.features import extraction as features
+from ser.features.dataset import FrontEnd
+from ser.project import CacheError
 
 SMALL = FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60)
 PLAIN = FrontEnd(features=SMALL)
@@ -349,7 +351,7 @@ KILLER = """
 import os, random, signal, sys, time
 import numpy as np, pandas as pd
 import test_store
-from ser import features, store
+from ser.features import dataset as store, extraction as features
 table, front_end = pd.read_pickle(sys.argv[1]), test_store.ONE_VARIANT
 features.extract(np.zeros(9_000, np.float32), 22_050, front_end.features)
 store.CHUNK_CLIPS = 1

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser import evaluation, ladder, recipes, summary
+from ser import evaluation
 from ser.config import Recipe, from_dict, to_dict
-from ser.errors import SerError
-from ser.files import read_json
-from ser.paths import paths
+from ser.experiments import recipes
+from ser.project import SerError, paths, read_json
+from ser.studies import ladder
+from ser.studies import leaderboard as summary
 
 BEGIN, END = summary.MARKS["results"]
 README = f"before\n\n{BEGIN}\nstale\n{END}\n\nafter\n"

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from conftest import one_line
 
-from ser import speech as detection
-from ser import timeline
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, to_dict
-from ser.inference import Model
-from ser.speech import BEGINS, find_speech, has_speech, speech_probability
+from ser.inference import speech as detection
+from ser.inference import timeline
+from ser.inference.model import Model
+from ser.inference.speech import BEGINS, find_speech, has_speech, speech_probability
 
 RATE = 16_000
 AUDIO = AudioConfig(sample_rate_hz=RATE)

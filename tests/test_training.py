@@ -17,13 +17,14 @@ from conftest import EMOTIONS, one_line
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from ser import batches as reading
-from ser import store, training
-from ser.bank import Bank
-from ser.batches import Batches, Part
-from ser.callbacks import HISTORY_COLUMNS, UnweightedAverageRecall, WholeCheckpoint
+from ser.cache import Bank
 from ser.config import FeatureConfig, MaskingConfig, ModelConfig, Recipe, TrainingConfig
-from ser.store import FeatureSet, FrontEnd
+from ser.features import dataset as store
+from ser.features.dataset import FeatureSet, FrontEnd
+from ser.training import batches as reading
+from ser.training import fitting as training
+from ser.training.batches import Batches, Part
+from ser.training.callbacks import HISTORY_COLUMNS, UnweightedAverageRecall, WholeCheckpoint
 
 FEATURES = FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60)
 MODEL = ModelConfig(
@@ -501,8 +502,8 @@ def test_logs_for_tensorboard(speech, tmp_path):
 KILLED = """
 import sys, pandas as pd
 import test_training as t
-from ser import store
-from ser.store import FrontEnd
+from ser.features import dataset as store
+from ser.features.dataset import FrontEnd
 from pathlib import Path
 front_end = FrontEnd(features=t.FEATURES)
 speech = store.build(pd.read_pickle(sys.argv[1]), front_end, n_jobs=1, progress=False)

@@ -11,9 +11,11 @@ import pytest
 from conftest import one_line
 from test_experiment import RECIPE
 
-from ser import experiment, training, tune
 from ser.config import Recipe, from_dict
-from ser.tune import changed
+from ser.experiments import runner as experiment
+from ser.studies import tuning as tune
+from ser.studies.tuning import changed
+from ser.training import fitting as training
 
 SPACE = {
     "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},

@@ -20,10 +20,11 @@ import numpy as np
 import psutil
 from threadpoolctl import threadpool_limits
 
-from ser import corpora, metadata, store
+from ser import corpora
 from ser.config import AugmentationConfig, FeatureConfig
-from ser.files import write_json
-from ser.paths import paths
+from ser.corpora import metadata
+from ser.features import dataset as store
+from ser.project import paths, write_json
 
 BARS = {
     "cold_speedup": 1.8,

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ser import backend, corpora, features
+from ser import corpora
 from ser.audio import decode
-from ser.bundle import read_card
 from ser.config import Recipe, from_dict
-from ser.files import write_json
-from ser.inference import load_model
-from ser.paths import paths, shown
+from ser.features import extraction as features
+from ser.inference.bundle import read_card
+from ser.inference.model import load_model
+from ser.models import backend
+from ser.project import paths, shown, write_json
 
 ROUNDS = 5
 WARM = 200

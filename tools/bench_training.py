@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from ser import backend, experiment, recipes
-from ser.files import write_json
-from ser.paths import paths, shown
-from ser.tune import changed
+from ser.experiments import recipes
+from ser.experiments import runner as experiment
+from ser.models import backend
+from ser.project import paths, shown, write_json
+from ser.studies.tuning import changed
 
 RECIPES = ("mfcc-attention", "best-scratch")
 ANSWERED = ("mfcc-attention-augmented", "cnn-transformer")
@@ -44,7 +45,8 @@ def measure(name: str, way: str) -> float:
     if way == "plain":
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # TensorFlow's own choice on this processor
     keras: Any = backend.load()
-    from ser import models, training
+    from ser import models
+    from ser.training import fitting as training
 
     short = {"training.epochs": EPOCHS, "training.patience": EPOCHS, "training.refit": False}
     recipe = changed(recipes.get(name), short)

@@ -22,11 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser import evaluation, experiment, recipes, tune
+from ser import evaluation
 from ser.config import Recipe, to_dict
-from ser.files import write_json, writing
-from ser.inference import load_model
-from ser.paths import MODEL_FILE, paths, shown
+from ser.experiments import recipes
+from ser.experiments import runner as experiment
+from ser.inference.model import load_model
+from ser.project import MODEL_FILE, paths, shown, write_json, writing
+from ser.studies import tuning as tune
 
 BLOCKS = (3, 2, 4)
 TRAINED = ("linear", "head", "last block", "all blocks")
@@ -64,7 +66,7 @@ def train(recipe: Recipe, fold: int) -> tuple[Path, dict[str, Any]]:
 def cost(folders: dict[tuple[str, int], Path]) -> Iterator[dict[str, Any]]:
     """Export models, and measure how large they are and how long they take for three seconds."""
     from ser import models
-    from ser.export.bundle import export
+    from ser.export.writer import export
 
     noise = np.random.default_rng(0).normal(0, 0.05, int(SECONDS * 16_000)).astype(np.float32)
     with tempfile.TemporaryDirectory() as home:

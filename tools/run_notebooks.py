@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import papermill
 
-from ser.paths import Paths
+from ser.project import Paths
 
 ROOT = Path(__file__).parents[1]
 

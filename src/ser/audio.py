@@ -19,7 +19,7 @@ import soundfile
 import soxr
 
 from ser.config import AudioConfig
-from ser.errors import AudioError
+from ser.project import AudioError
 
 MIN_DURATION_S = 0.05  # about four periods of the lowest male voice
 MAX_DURATION_S = 3_600.0
@@ -29,18 +29,7 @@ LFS_HEADER = b"version https://git-lfs"
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """What a file holds, before anything is changed.
-
-    Attributes
-    ----------
-    samples : ndarray of float32, shape (n_samples, n_channels)
-        Full scale is -1 to 1.
-    sample_rate_hz : int
-        Samples per second.
-    pcm_sha256 : str
-        SHA-256 of samples, rate and channel count: two files with the same sound have the same
-        one, whatever their names and headers.
-    """
+    """What a file holds, before anything is changed."""
 
     samples: np.ndarray
     sample_rate_hz: int
@@ -53,24 +42,7 @@ class Recording:
 
 
 def decode(path: Path | str | bytes) -> Recording:
-    """Read an audio file as it is.
-
-    Parameters
-    ----------
-    path : path or bytes
-        Anything libsndfile reads; or the content of such a file, which came through a pipe.
-
-    Returns
-    -------
-    Recording
-        Samples, sample rate and content hash.
-
-    Raises
-    ------
-    AudioError
-        When the file is missing, unreadable, empty, not audio, a Git LFS stub, longer than
-        ``MAX_DURATION_S``, or holds NaN or infinite samples.
-    """
+    """Read an audio file as it is."""
     source: Any
     if isinstance(path, bytes):
         source, head = io.BytesIO(path), path[:64]
@@ -183,23 +155,7 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
 
 
 def to_mono(samples: Any) -> np.ndarray:
-    """Scale integers to -1 to 1 and average the channels.
-
-    Parameters
-    ----------
-    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
-        See `to_waveform`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples,)
-        At the rate the samples have.
-
-    Raises
-    ------
-    AudioError
-        When these are not samples: no numbers, a wrong shape, NaN or infinite values.
-    """
+    """Scale integers to -1 to 1 and average the channels."""
     try:
         array = np.asarray(samples)
     except ValueError as error:
@@ -263,42 +219,13 @@ def load(path: Path | str, config: AudioConfig) -> np.ndarray:
 
 
 def peak_dbfs(samples: np.ndarray) -> float:
-    """Return the largest absolute sample in decibels relative to full scale.
-
-    Parameters
-    ----------
-    samples : ndarray of float
-        Full scale is -1 to 1.
-
-    Returns
-    -------
-    float
-        0 for full scale, ``-inf`` for digital silence.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(peak_dbfs(np.array([0.0, -0.5])), 2)
-    -6.02
-    """
+    """Return the largest absolute sample in decibels relative to full scale."""
     peak = float(np.max(np.abs(samples), initial=0.0))
     return 20.0 * float(np.log10(peak)) if peak > 0 else float("-inf")
 
 
 def warnings_about(samples: np.ndarray) -> list[str]:
-    """Name what makes a recording a poor basis for an answer.
-
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,) or (n_samples, n_channels)
-        Full scale is -1 to 1.
-
-    Returns
-    -------
-    list of str
-        Any of ``"silent"`` (peak under ``SILENCE_DBFS`` once the mean is removed), ``"quiet"``
-        (peak under -40 dBFS), ``"clipped"`` (over 0.1 % of the samples at full scale).
-    """
+    """Name what makes a recording a poor basis for an answer."""
     found = []
     level = peak_dbfs(samples - np.mean(samples, axis=0, keepdims=True))
     if level < SILENCE_DBFS:

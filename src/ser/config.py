@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from ser.errors import SerError, unknown
-from ser.files import read_json
+from ser.project import SerError, read_json, unknown
 
 STATISTICS = ("mean", "std", "min", "max")
 PRETRAINED_KINDS = ("whisper_mel", "whisper", "ssl")
@@ -88,8 +87,8 @@ class FeatureConfig:
         Take these over the frames of a clip (its first `n_frames`, no padding), one row for each,
         instead of the frames themselves; see ``STATISTICS``.
     encoder : str or None
-        Of ``whisper``: a name from `ser.pretrained.ENCODERS`. Of ``ssl``: a name on the Hugging
-        Face hub, or a folder.
+        Of ``whisper``: a name from `ser.models.pretrained.ENCODERS`. Of ``ssl``: a name on the
+        Hugging Face hub, or a folder.
     states : tuple of int
         Which states of the encoder: 0 is the input of its first block, 1 that block's output.
     """
@@ -394,53 +393,12 @@ class Recipe:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Turn a settings dataclass into plain JSON types.
-
-    Parameters
-    ----------
-    config : dataclass
-        Any dataclass of this module.
-
-    Returns
-    -------
-    dict
-        Its fields, nested, tuples as lists.
-    """
+    """Turn a settings dataclass into plain JSON types."""
     return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
 def from_dict(kind: type[T], values: Any, *, source: str = "settings") -> T:
-    """Check plain values and make a settings dataclass of them.
-
-    Parameters
-    ----------
-    kind : type
-        The dataclass to make, for example `Recipe`.
-    values : dict
-        As `to_dict` gives them; fields left out take their defaults.
-    source : str
-        What the values were read from, for the error message.
-
-    Returns
-    -------
-    kind
-        The dataclass.
-
-    Raises
-    ------
-    SerError
-        When a field is unknown, of the wrong type or out of range; names the field and what is
-        allowed.
-
-    Examples
-    --------
-    >>> from_dict(AudioConfig, {"sample_rate_hz": 16000})
-    AudioConfig(sample_rate_hz=16000, trim_db=None)
-    >>> from_dict(AudioConfig, {"sample_rate": 16000})
-    Traceback (most recent call last):
-        ...
-    ser.errors.SerError: settings: no field 'sample_rate'. Did you mean 'sample_rate_hz'? Allowed: sample_rate_hz, trim_db.
-    """  # noqa: E501
+    """Check plain values and make a settings dataclass of them."""
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -463,23 +421,7 @@ def _first_problem(kind: type, error: ValidationError) -> str:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe from a JSON file.
-
-    Parameters
-    ----------
-    path : Path
-        A file as `to_dict` and `json` write it.
-
-    Returns
-    -------
-    Recipe
-        The recipe.
-
-    Raises
-    ------
-    SerError
-        When the file is missing, is not JSON, or has a wrong field.
-    """
+    """Read a recipe from a JSON file."""
     return from_dict(Recipe, read_json(Path(path)), source=str(path))
 
 
@@ -508,18 +450,7 @@ _NEUTRAL: dict[str, Any] = {
 
 
 def counting(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out fields that came later and have their neutral value.
-
-    Parameters
-    ----------
-    values : dict
-        As `to_dict` gives them.
-
-    Returns
-    -------
-    dict
-        What a hash is made of.
-    """
+    """Leave out fields that came later and have their neutral value."""
     return {
         name: counting(value) if isinstance(value, dict) and name != "options" else value
         for name, value in values.items()
@@ -528,24 +459,7 @@ def counting(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def stable_hash(*parts: Any) -> str:
-    """Hash settings so that the same values give the same name on any machine.
-
-    Parameters
-    ----------
-    *parts : dataclass or JSON value
-        What the name stands for. The name and description of a `Recipe` do not count: they
-        change no result.
-
-    Returns
-    -------
-    str
-        12 hexadecimal digits of a SHA-256.
-
-    Examples
-    --------
-    >>> stable_hash(AudioConfig()) == stable_hash(AudioConfig(sample_rate_hz=22_050))
-    True
-    """
+    """Hash settings so that the same values give the same name on any machine."""
     values = []
     for part in parts:
         value = counting(to_dict(part)) if dataclasses.is_dataclass(part) else part

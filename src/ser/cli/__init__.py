@@ -10,7 +10,7 @@ import typer
 
 from ser.cli import data, experiments, use  # noqa: F401  each adds its commands, in this order
 from ser.cli.options import app
-from ser.errors import SerError
+from ser.project import SerError
 
 __all__ = ["app", "main"]
 

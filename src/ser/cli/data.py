@@ -9,7 +9,7 @@ import typer
 
 from ser.cli import options
 from ser.cli.options import Corpora, Jobs, RecipeName, app
-from ser.errors import SerError
+from ser.project import SerError
 
 data = typer.Typer(help="Get the corpora, or use folders you already have.", no_args_is_help=True)
 app.add_typer(data, name="data")
@@ -58,7 +58,7 @@ def data_download(
 @encoders.command("list")
 def pretrained_list() -> None:
     """Show every encoder: whether its weights are here, its size, where it comes from."""
-    from ser import pretrained
+    from ser.models import pretrained
 
     for name, encoder in pretrained.ENCODERS.items():
         state = "here" if pretrained.is_here(name) else "not here"
@@ -74,7 +74,7 @@ def pretrained_download(
     names: Annotated[list[str], typer.Argument(help="Names from `ser pretrained list`.")],
 ) -> None:
     """Download the weights of encoders from the Hugging Face hub."""
-    from ser import pretrained
+    from ser.models import pretrained
 
     for name in names:
         pretrained.download(name)
@@ -85,8 +85,8 @@ def pretrained_download(
 def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
     """Read all clips and write the metadata table."""
     from ser import corpora as registry
-    from ser import metadata as table
-    from ser.paths import shown
+    from ser.corpora import metadata as table
+    from ser.project import shown
 
     result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
     path = table.write_table(result.table)
@@ -112,14 +112,14 @@ def features(
     ] = False,
 ) -> None:
     """Compute the features of a recipe that are not cached yet."""
-    from ser import metadata as table
-    from ser import store
-    from ser.paths import shown
+    from ser.corpora import metadata as table
+    from ser.features import dataset
+    from ser.project import shown
 
     chosen = options.recipe(recipe, corpora)
     clips = table.label_table(table.read_table(), chosen)
-    front_end = store.FrontEnd(chosen.audio, chosen.features, chosen.augmentation)
-    result = store.build(clips, front_end, n_jobs=jobs, cluster=cluster, repair=repair)
+    front_end = dataset.FrontEnd(chosen.audio, chosen.features, chosen.augmentation)
+    result = dataset.build(clips, front_end, n_jobs=jobs, cluster=cluster, repair=repair)
     for problem in result.problems.itertuples():
         typer.echo(f"left out: {problem.clip_id}: {problem.reason}", err=True)
     typer.echo(

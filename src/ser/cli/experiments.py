@@ -9,7 +9,7 @@ import typer
 
 from ser.cli import options
 from ser.cli.options import Corpora, Jobs, Protocol, RecipeName, app
-from ser.errors import SerError
+from ser.project import SerError
 
 
 @app.command()
@@ -26,12 +26,12 @@ def train(
     ] = False,
 ) -> None:
     """Train one fold; the same command goes on where it was stopped."""
-    from ser import experiment
-    from ser.paths import shown
+    from ser.experiments import runner
+    from ser.project import shown
 
     plan = options.plan(recipe, corpora, protocol, epochs)
     plan = plan.on_everything() if everything else plan
-    folder = experiment.train_fold(plan, fold, seed, tensorboard=tensorboard)
+    folder = runner.train_fold(plan, fold, seed, tensorboard=tensorboard)
     after = "export" if everything else "evaluate"
     typer.echo(f"run folder: {shown(folder)}. Next: ser {after} {shown(folder)}")
 
@@ -46,12 +46,13 @@ def run(
     epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
 ) -> None:
     """Cross-validate a recipe and write its report; resumable."""
-    from ser import experiment, terminal
+    from ser.cli import show
+    from ser.experiments import runner
 
     numbers = options.numbers(seeds)
     plan = options.plan(recipe, corpora, protocol, epochs)
-    folder = experiment.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
-    terminal.show_report(folder, as_json=False)
+    folder = runner.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
+    show.show_report(folder, as_json=False)
 
 
 @app.command()
@@ -65,12 +66,12 @@ def tune(
     epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
     space: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="JSON file: setting to choices or range; see ser.tune.SPACE."),
+        typer.Option(help="JSON file: setting to choices or range; see ser.studies.tuning.SPACE."),
     ] = None,
 ) -> None:
     """Search for settings on validation speakers, with Optuna; resumable."""
-    from ser import tune as search
-    from ser.files import read_json
+    from ser.project import read_json
+    from ser.studies import tuning as search
 
     plan = options.plan(recipe, corpora, protocol, epochs)
     search.tune(
@@ -99,9 +100,9 @@ def ladder(
     ] = None,
 ) -> None:
     """Show what is left of a published number when the split is honest; resumable."""
-    from ser import ladder as steps
-    from ser import terminal
-    from ser.paths import shown
+    from ser.cli import show
+    from ser.project import shown
+    from ser.studies import ladder as steps
 
     if votes is not None:
         typer.echo(f"written: {shown(steps.write_human(votes))}")
@@ -109,7 +110,7 @@ def ladder(
     numbers = (0,) if fast else options.numbers(seeds)
     for recipe in [options.recipe(name, corpora) for name in names or steps.SYSTEMS]:
         folder = steps.run(recipe, seeds=numbers, n_jobs=jobs, fast=fast)
-    terminal.show_ladder(steps.write_table(folder.parent), folder.parent)
+    show.show_ladder(steps.write_table(folder.parent), folder.parent)
 
 
 @app.command()
@@ -123,12 +124,12 @@ def robustness(
     epochs: Annotated[int, typer.Option(help="As they were trained with.")] = 0,
 ) -> None:
     """Test trained models on telephone, MP3, noise, reverberation and other recordings."""
-    from ser import robustness as conditions
-    from ser import terminal
+    from ser.cli import show
+    from ser.studies import robustness as conditions
 
     plan = options.plan(recipe, corpora, protocol, epochs)
     path = conditions.write(plan, seed=seed, n_clips=clips, n_jobs=jobs)
-    terminal.show_robustness(path)
+    show.show_robustness(path)
 
 
 @app.command()
@@ -140,29 +141,30 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Print the metrics of a run or a report, computed from its predictions."""
-    from ser import experiment, terminal
+    from ser.cli import show
+    from ser.experiments import runner
 
     if folder is None:
-        finished = experiment.runs()
+        finished = runner.runs()
         if not finished:
             raise SerError("no finished run. Train one with `ser train`.")
         folder = finished[0]
-    terminal.show_report(folder, as_json=as_json)
+    show.show_report(folder, as_json=as_json)
 
 
 @app.command()
 def report() -> None:
     """Write the results table of the README, and its figure, anew from `reports/`."""
-    from ser import summary
+    from ser.studies import leaderboard
 
-    for path in summary.update():
+    for path in leaderboard.update():
         typer.echo(f"written: {path}")
 
 
 @app.command()
 def recipes() -> None:
     """List the recipes."""
-    from ser.recipes import RECIPES
+    from ser.experiments.recipes import RECIPES
 
     for name, recipe in RECIPES.items():
         typer.echo(f"{name:26s} {recipe.description}")
@@ -171,7 +173,7 @@ def recipes() -> None:
 @app.command()
 def protocols() -> None:
     """List the ways to split."""
-    from ser.protocols import PROTOCOLS
+    from ser.experiments.protocols import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
         best = f" [published: {protocol.published}]" if protocol.published else ""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from ser.errors import SerError
+from ser.project import SerError
 
 if TYPE_CHECKING:
     from ser.config import Recipe
-    from ser.experiment import Plan
+    from ser.experiments.runner import Plan
 
 app = typer.Typer(
     help="Speech emotion recognition whose numbers cannot leak.",
@@ -33,25 +33,7 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same t
 
 
 def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
-    """Read numbers with commas between.
-
-    Parameters
-    ----------
-    text : str
-        For example ``"0,1,2"``.
-    option : str
-        What they were given for, for the error message.
-
-    Returns
-    -------
-    tuple of int
-        The numbers.
-
-    Raises
-    ------
-    SerError
-        When one is no number.
-    """
+    """Read numbers with commas between."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
@@ -59,27 +41,9 @@ def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
 
 
 def recipe(name: str, corpora: str | None) -> Recipe:
-    """Find a recipe by name or file, on other corpora where some are given.
-
-    Parameters
-    ----------
-    name : str
-        A name from `ser recipes`, or a JSON file.
-    corpora : str or None
-        Names with commas between, or ``all``.
-
-    Returns
-    -------
-    Recipe
-        The settings.
-
-    Raises
-    ------
-    SerError
-        When there is no such recipe or corpus.
-    """
+    """Find a recipe by name or file, on other corpora where some are given."""
     from ser import corpora as registry
-    from ser import recipes as known
+    from ser.experiments import recipes as known
 
     found = known.get(name)
     return known.on_corpora(found, registry.choose(corpora)) if corpora else found
@@ -101,9 +65,9 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     Returns
     -------
     Plan
-        See `ser.experiment.plan`.
+        See `ser.experiments.runner.plan`.
     """
-    from ser import experiment, recipes
+    from ser.experiments import recipes, runner
 
     chosen = recipe(name, corpora)
     if protocol and not corpora:
@@ -111,4 +75,4 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     if epochs:
         training = dataclasses.replace(chosen.training, epochs=epochs)
         chosen = dataclasses.replace(chosen, training=training)
-    return experiment.plan(chosen, protocol)
+    return runner.plan(chosen, protocol)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from ser.cli.options import app
-from ser.errors import SerError
+from ser.project import SerError
 
 if TYPE_CHECKING:
-    from ser.inference import Model
+    from ser.inference.model import Model
 
 FEW = 5  # of more recordings, each gets one line
 ModelPath = Annotated[
@@ -42,32 +42,32 @@ def predict(
     ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch."""
-    from ser import recordings, terminal
+    from ser.cli import inputs, show
 
-    names = recordings.expand(files)
+    names = inputs.expand(files)
     loaded, answers, problems = _opened(model), [], []
     for name in names:
         try:
-            answer = _answer(loaded, name, recordings.content(name), plot, explain)
+            answer = _answer(loaded, name, inputs.content(name), plot, explain)
         except SerError as error:
             problems.append(str(error))
             answers.append({"file": name, "error": str(error)})
             continue
         answers.append(answer)
         if not (as_json or as_csv):
-            terminal.show_answer(answer, short=len(names) > FEW)
+            show.show_answer(answer, short=len(names) > FEW)
     if as_json:
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
     elif as_csv:
-        typer.echo(terminal.as_csv(answers, loaded.classes), nl=False)
+        typer.echo(show.as_csv(answers, loaded.classes), nl=False)
     if problems:
         raise SerError("\n".join(problems))
 
 
 def _opened(path: Path | None) -> Model:
     """Load the model, and say which it is where nobody named one."""
-    from ser.inference import find_model, load_model
-    from ser.paths import shown
+    from ser.inference.model import find_model, load_model
+    from ser.project import shown
 
     found = find_model(path)
     if path is None:
@@ -78,13 +78,13 @@ def _opened(path: Path | None) -> Model:
 def _answer(
     model: Model, name: str, audio: str | bytes, plot: Path | None, explain: Path | None
 ) -> dict[str, Any]:
-    from ser.inference import WARNINGS, samples_of
+    from ser.inference.model import WARNINGS, samples_of
 
     samples, rate = samples_of(audio, None)
     answer = {"file": name, **dataclasses.asdict(model.predict(samples, rate))}
     segments = []
     if plot is not None or model.is_long(answer["duration_s"]):
-        from ser import timeline
+        from ser.inference import timeline
 
         segments = timeline.timeline(model, samples, rate)
         answer["timeline"] = [dataclasses.asdict(segment) for segment in segments]
@@ -120,8 +120,9 @@ def listen(
     ] = None,
 ) -> None:
     """Tell the emotion while somebody speaks, twice a second; Ctrl-C ends."""
-    from ser import live, terminal
-    from ser.files import writing
+    from ser.cli import show
+    from ser.inference import live
+    from ser.project import writing
 
     loaded = _opened(model)
     if file is not None:
@@ -129,11 +130,11 @@ def listen(
     else:
         number = int(device) if device and device.isdigit() else device
         blocks = live.blocks_of_microphone(device=number)
-    ticks = terminal.show_live(live.listen(loaded, blocks), loaded.classes)
-    terminal.show_summary(ticks)
+    ticks = show.show_live(live.listen(loaded, blocks), loaded.classes)
+    show.show_summary(ticks)
     if save is not None:
         with writing(save) as temporary:
-            temporary.write_text(terminal.live_csv(ticks, loaded.classes), encoding="utf-8")
+            temporary.write_text(show.live_csv(ticks, loaded.classes), encoding="utf-8")
         typer.echo(f"written: {save}")
 
 
@@ -144,8 +145,8 @@ def web_page(
     port: Annotated[int, typer.Option(help="Its port.")] = 7860,
 ) -> None:
     """Open a web page to record, upload and look; Ctrl-C ends."""
-    from ser import app as page
-    from ser.inference import find_model, load_model
+    from ser.inference import page
+    from ser.inference.model import find_model, load_model
 
     path = find_model(model)
     loaded = load_model(path)
@@ -172,16 +173,17 @@ def export(
     ] = 0.8,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
-    from ser.export.bundle import export as write
-    from ser.inference import find_model
-    from ser.paths import shown
+    from ser.export.writer import export as write
+    from ser.inference.model import find_model
+    from ser.project import shown
 
     file, temperature, threshold = find_model(run), 1.0, 0.0
     if calibrate is not None:
-        from ser import evaluation, experiment, models
+        from ser import evaluation, models
+        from ser.experiments import runner
 
         classes = models.read_card(file)["classes"]
-        predictions = experiment.predictions_of(calibrate)
+        predictions = runner.predictions_of(calibrate)
         temperature, threshold = evaluation.calibrate(predictions, classes, right)
         typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
     kinds = [name.strip() for name in formats.split(",")]

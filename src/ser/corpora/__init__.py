@@ -13,9 +13,7 @@ from pathlib import Path
 
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 from ser.corpora.folders import walk
-from ser.errors import SerError, unknown
-from ser.files import read_json, write_json
-from ser.paths import paths
+from ser.project import SerError, paths, read_json, unknown, write_json
 
 __all__ = [
     "EMOTIONS",
@@ -42,34 +40,12 @@ def _registry() -> dict[str, Corpus]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all known corpora, sorted.
-
-    Returns
-    -------
-    tuple of str
-        For example ``("crema_d", …, "tess")``.
-    """
+    """Return the names of all known corpora, sorted."""
     return tuple(sorted(_registry()))
 
 
 def get(name: str) -> Corpus:
-    """Return a corpus by name.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-
-    Returns
-    -------
-    Corpus
-        Its description and parser.
-
-    Raises
-    ------
-    SerError
-        When there is none of that name; lists those there are.
-    """
+    """Return a corpus by name."""
     if name in _registry():
         return _registry()[name]
     raise unknown(f"no corpus named {name!r}", names(), name, word="Known")

@@ -47,19 +47,7 @@ class ClipName:
 
 
 class Archive(NamedTuple):
-    """One file to fetch over plain HTTP.
-
-    Attributes
-    ----------
-    url : str
-        Where it lies.
-    filename : str
-        What to call it.
-    checksum : str
-        ``"md5:…"`` or ``"sha256:…"``; empty where the publisher gives none.
-    size_bytes : int
-        Its length; 0 where unknown.
-    """
+    """One file to fetch over plain HTTP."""
 
     url: str
     filename: str
@@ -119,16 +107,5 @@ class Corpus:
     demographics: Mapping[str, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
 
     def clip_id(self, path: PurePath) -> str:
-        """Return the name of a clip that is unique over all corpora.
-
-        Parameters
-        ----------
-        path : PurePath
-            Relative to the corpus' folder; a path that `parse` accepts.
-
-        Returns
-        -------
-        str
-            For example ``"ravdess/03-01-06-01-02-01-12"``.
-        """
+        """Return the name of a clip that is unique over all corpora."""
         return f"{self.name}/{self.canonical(path)}"

@@ -48,24 +48,7 @@ _NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode a CREMA-D name.
-
-    Parameters
-    ----------
-    path : PurePath
-        ``…/actor_sentence_emotion_level.ext``; folders and case do not matter.
-
-    Returns
-    -------
-    ClipName or None
-        None where the name is not of that form or a code is unknown.
-
-    Examples
-    --------
-    >>> clip = parse(PurePath("AudioWAV/1001_DFA_ANG_XX.wav"))
-    >>> clip.emotion, clip.sex, clip.age, clip.statement
-    ('angry', 'male', 51, "Don't forget a jacket")
-    """
+    """Decode a CREMA-D name."""
     match = _NAME.fullmatch(path.stem.upper())
     if match is None:
         return None
@@ -87,18 +70,7 @@ def parse(path: PurePath) -> ClipName | None:
 
 
 def canonical(path: PurePath) -> str:
-    """Return the stem in the release's upper case.
-
-    Parameters
-    ----------
-    path : PurePath
-        A path that `parse` accepts.
-
-    Returns
-    -------
-    str
-        For example ``"1001_DFA_ANG_XX"``.
-    """
+    """Return the stem in the release's upper case."""
     return path.stem.upper()
 
 

@@ -56,21 +56,7 @@ TESS_WORDS = ("back", "dog", "home", "learn", "rain", "voice")
 
 @dataclasses.dataclass(frozen=True)
 class Take:
-    """One clip to be spoken.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the corpus' folder, for example ``"savee/DC/a01.wav"``.
-    voice : str
-        The voice's name in espeak-ng, ``language+variant``.
-    text : str
-        English.
-    emotion : str
-        One of `ser.corpora.EMOTIONS`.
-    strong : bool
-        Acted more strongly than usual.
-    """
+    """One clip to be spoken."""
 
     path: str
     voice: str
@@ -80,18 +66,7 @@ class Take:
 
 
 def takes() -> list[Take]:
-    """List every clip of the demo corpus.
-
-    Returns
-    -------
-    list of Take
-        All clips of a speaker are neighbours.
-
-    Examples
-    --------
-    >>> len(takes()), len({take.voice for take in takes()})
-    (604, 18)
-    """
+    """List every clip of the demo corpus."""
     return [*_ravdess_takes(), *_crema_d_takes(), *_tess_takes(), *_savee_takes()]
 
 
@@ -132,26 +107,7 @@ def _savee_takes() -> Iterator[Take]:
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode a name by the scheme of its first folder.
-
-    Parameters
-    ----------
-    path : PurePath
-        Relative to the demo corpus' folder: ``ravdess/…``, ``crema_d/…``, ``tess/…`` or
-        ``savee/…``.
-
-    Returns
-    -------
-    ClipName or None
-        As that corpus' own parser reads it, except that the speaker carries the scheme's name
-        and has no age; None where folder or name do not fit.
-
-    Examples
-    --------
-    >>> clip = parse(PurePath("tess/OAF_angry/OAF_back_angry.wav"))
-    >>> clip.speaker, clip.sex, clip.emotion
-    ('tess-OAF', 'female', 'angry')
-    """
+    """Decode a name by the scheme of its first folder."""
     scheme = SCHEMES.get(path.parts[0]) if path.parts else None
     clip = scheme.parse(path) if scheme else None
     if scheme is None or clip is None:
@@ -160,18 +116,7 @@ def parse(path: PurePath) -> ClipName | None:
 
 
 def canonical(path: PurePath) -> str:
-    """Return the scheme's name and the clip's.
-
-    Parameters
-    ----------
-    path : PurePath
-        A path that `parse` accepts.
-
-    Returns
-    -------
-    str
-        For example ``"savee-DC_a01"``.
-    """
+    """Return the scheme's name and the clip's."""
     scheme = SCHEMES[path.parts[0]]
     return f"{scheme.name}-{scheme.canonical(path)}"
 

@@ -20,9 +20,7 @@ from ser.corpora.kaggle_client import fetch_dataset
 from ser.corpora.synthesis import make_demo
 from ser.corpora.transfer import fetch
 from ser.corpora.unpack import unpack
-from ser.errors import SerError
-from ser.files import cannot_write
-from ser.paths import paths, shown
+from ser.project import SerError, cannot_write, paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
 UNPACKED_RATIO = 3.0  # largest seen of an unpacked speech corpus to its archive
@@ -37,17 +35,7 @@ KAGGLE_NEEDS_BYTES = {
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one corpus in `download_all`.
-
-    Attributes
-    ----------
-    name : str
-        The corpus.
-    path : Path or None
-        Its folder, None where it failed.
-    error : str
-        Why it failed and what to do; empty where it did not.
-    """
+    """What became of one corpus in `download_all`."""
 
     name: str
     path: Path | None
@@ -55,23 +43,7 @@ class Outcome:
 
 
 def notice(corpus: Corpus) -> str:
-    """Write a corpus' licence and citation as a user should see them before using it.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        From `ser.corpora.get`.
-
-    Returns
-    -------
-    str
-        Four lines: title, licence, citation, homepage.
-
-    Examples
-    --------
-    >>> print(notice(corpora.get("savee")).splitlines()[1])
-      Licence:  Research use only; may not be redistributed
-    """
+    """Write a corpus' licence and citation as a user should see them before using it."""
     return (
         f"{corpus.name}: {corpus.title}\n"
         f"  Licence:  {corpus.licence}\n"
@@ -142,20 +114,7 @@ def download_all(
     progress: bool = True,
     say: Callable[[str], Any] = print,
 ) -> list[Outcome]:
-    """Download several corpora; one that fails does not stop the others.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Corpora.
-    source, progress, say
-        See `download`.
-
-    Returns
-    -------
-    list of Outcome
-        One for each name, in order. A summary of the failures goes to `say` at the end.
-    """
+    """Download several corpora; one that fails does not stop the others."""
     outcomes = []
     for name in names:
         try:

@@ -40,26 +40,7 @@ def _fields(path: PurePath) -> tuple[str, str, str, str] | None:
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode an EmoDB name.
-
-    Parameters
-    ----------
-    path : PurePath
-        ``…/03a01Fa.ext``: speaker, text, first letter of the German emotion, version; folders
-        and case do not matter.
-
-    Returns
-    -------
-    ClipName or None
-        None where the name is not of that form. Boredom has no common label: its ``emotion`` is
-        empty.
-
-    Examples
-    --------
-    >>> clip = parse(PurePath("wav/03a01Fa.wav"))
-    >>> clip.emotion, clip.sex, clip.age, clip.statement, clip.repetition
-    ('happy', 'male', 31, 'a01', 'a')
-    """
+    """Decode an EmoDB name."""
     fields = _fields(path)
     if fields is None:
         return None
@@ -78,18 +59,7 @@ def parse(path: PurePath) -> ClipName | None:
 
 
 def canonical(path: PurePath) -> str:
-    """Return the stem in the release's mix of cases.
-
-    Parameters
-    ----------
-    path : PurePath
-        A path that `parse` accepts.
-
-    Returns
-    -------
-    str
-        For example ``"03a01Fa"``.
-    """
+    """Return the stem in the release's mix of cases."""
     fields = _fields(path)
     return path.stem if fields is None else "".join(fields)
 

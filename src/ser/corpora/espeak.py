@@ -31,23 +31,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class Espeak:
-    """The library, loaded and set to return samples instead of playing them.
-
-    Parameters
-    ----------
-    library : str
-        Path of the shared library.
-    data : str
-        Folder that holds ``espeak-ng-data``. The library cuts paths of over 160 characters: keep
-        it short, relative to the current folder for instance.
-    seed : int
-        Seed of the library's own noise.
-
-    Raises
-    ------
-    OSError
-        When the library or its data cannot be loaded, or it is not the expected version.
-    """
+    """The library, loaded and set to return samples instead of playing them."""
 
     def __init__(self, library: str, data: str, seed: int = 1) -> None:
         self._library = ctypes.CDLL(library)
@@ -69,29 +53,7 @@ class Espeak:
         return 0
 
     def speak(self, text: str, voice: str, **parameters: int) -> bytes:
-        """Speak one utterance.
-
-        Parameters
-        ----------
-        text : str
-            What to say.
-        voice : str
-            ``language+variant``, for example ``"en-us+f2"``.
-        **parameters : int
-            `rate_wpm` (80 to 450 words a minute), `volume` (0 to 200, 100 is the voice's own),
-            `pitch` and `pitch_range` (0 to 100, 50 is the voice's own), `word_gap` (extra pause
-            between words, in 10 ms).
-
-        Returns
-        -------
-        bytes
-            16-bit samples in the machine's byte order, ``SAMPLE_RATE_HZ``, mono.
-
-        Raises
-        ------
-        OSError
-            When the voice is unknown or the library reports a failure.
-        """
+        """Speak one utterance."""
         self._samples = array.array("h")
         if self._library.espeak_SetVoiceByName(voice.encode()):
             raise OSError(f"no voice named {voice!r}")
@@ -114,20 +76,7 @@ class Espeak:
 
 
 def serve(espeak: Espeak, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer each line of JSON, the arguments of `Espeak.speak`, with its samples.
-
-    Parameters
-    ----------
-    espeak : Espeak
-        The library.
-    requests, replies : binary file
-        A reply is its length in bytes (4 bytes, big-endian), then the samples.
-
-    Raises
-    ------
-    OSError
-        As `Espeak.speak`.
-    """
+    """Answer each line of JSON, the arguments of `Espeak.speak`, with its samples."""
     for line in requests:
         samples = espeak.speak(**json.loads(line))
         replies.write(struct.pack(">I", len(samples)) + samples)

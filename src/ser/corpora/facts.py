@@ -13,31 +13,14 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ser import audio
-from ser.errors import AudioError
-from ser.files import cannot_write
+from ser.project import AudioError, cannot_write
 
 VERSION = 1  # raise it when a fact is computed in another way
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioFacts:
-    """Facts of one decoded recording.
-
-    Attributes
-    ----------
-    duration_s : float
-        Length in seconds.
-    sample_rate_hz : int
-        Samples per second.
-    n_channels : int
-        1 is mono.
-    peak_dbfs : float
-        Largest absolute sample, in decibels relative to full scale; ``-inf`` for digital silence.
-    pcm_sha256 : str
-        Content hash of the decoded samples.
-    flags : tuple of str
-        Any of ``"silent"``, ``"quiet"``, ``"clipped"``.
-    """
+    """Facts of one decoded recording."""
 
     duration_s: float
     sample_rate_hz: int
@@ -49,15 +32,7 @@ class AudioFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A file that could not be used.
-
-    Attributes
-    ----------
-    path : Path
-        The file, absolute.
-    reason : str
-        What was expected, what was found, what to do.
-    """
+    """A file that could not be used."""
 
     path: Path
     reason: str
@@ -93,30 +68,7 @@ def measure(path: Path) -> AudioFacts | Problem:
 def measure_all(
     files: Sequence[Path], cache: Path, *, n_jobs: int = 2, progress: bool = True
 ) -> dict[Path, AudioFacts | Problem]:
-    """Measure many files, in parallel, each only once until it changes.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        Absolute paths.
-    cache : Path
-        A file of JSON lines, made where missing. Each result is added as it comes, so a run that
-        is killed goes on from there.
-    n_jobs : int
-        Threads (decoding runs outside Python's global lock).
-    progress : bool
-        Show a progress bar when there is something to decode.
-
-    Returns
-    -------
-    dict of Path to AudioFacts or Problem
-        One entry per file. Problems are not remembered: a repaired file is seen at once.
-
-    Raises
-    ------
-    SerError
-        When the cache cannot be written.
-    """
+    """Measure many files, in parallel, each only once until it changes."""
     known = _read_cache(cache)
     keys = {path: _key(path) for path in files}
     results: dict[Path, AudioFacts | Problem] = {

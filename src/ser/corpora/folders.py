@@ -22,21 +22,7 @@ UNREADABLE = frozenset(
 
 
 def walk(root: Path) -> tuple[list[Path], list[Path]]:
-    """List the recordings under a folder, links followed, each folder visited once.
-
-    Parameters
-    ----------
-    root : Path
-        An existing folder.
-
-    Returns
-    -------
-    files : list of Path
-        Relative to `root`, the ones to prefer first: lossless, lossy, video; less nested before
-        more; shorter before longer; then by name. Hidden files and ``__MACOSX`` are left out.
-    unreadable : list of Path
-        Folders that cannot be opened, relative to `root`.
-    """
+    """List the recordings under a folder, links followed, each folder visited once."""
     files: list[Path] = []
     unreadable: list[Path] = []
     visited: set[tuple[int, int]] = set()

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from ser.errors import SerError
+from ser.project import SerError
 
 CREDENTIALS = (
     "Kaggle asks for an account: on kaggle.com open Settings, API, 'Create New Token'.\n"
@@ -18,30 +18,7 @@ CREDENTIALS = (
 
 
 def fetch_dataset(dataset: str, folder: Path, *, progress: bool = True) -> Path:
-    """Download a whole data set as one zip file; a broken transfer goes on where it stopped.
-
-    Parameters
-    ----------
-    dataset : str
-        ``owner/name``.
-    folder : Path
-        Where to put the file.
-    progress : bool
-        Show the client's progress bar.
-
-    Returns
-    -------
-    Path
-        ``<name>.zip`` in `folder`.
-
-    Raises
-    ------
-    SerError
-        When there are no credentials or Kaggle refuses them, when there is no such data set, and
-        when the transfer fails.
-    OSError
-        When the file cannot be written.
-    """
+    """Download a whole data set as one zip file; a broken transfer goes on where it stopped."""
     api = _signed_in()
     folder.mkdir(parents=True, exist_ok=True)
     said = io.StringIO()  # the client prints the data set's address and more; we said our own

@@ -21,21 +21,7 @@ _NEUTRAL_VOLUME = 42.0  # espeak-ng's percent; +6 dB still leaves headroom in ev
 
 
 class Style(NamedTuple):
-    """How an emotion differs from neutral speech.
-
-    Attributes
-    ----------
-    rate : float
-        Factor on the speaking rate.
-    pitch : float
-        Added to espeak-ng's pitch, 0 to 100.
-    pitch_range : float
-        espeak-ng's pitch range, 0 (monotone) to 100; 50 is the voice's own.
-    level_db : float
-        Change of level in decibels.
-    word_gap_s : float
-        Mean extra pause between words, in seconds.
-    """
+    """How an emotion differs from neutral speech."""
 
     rate: float
     pitch: float
@@ -57,15 +43,7 @@ STYLES = {
 
 
 class Delivery(NamedTuple):
-    """How one take is spoken.
-
-    Attributes
-    ----------
-    parameters : dict of str to int
-        For `ser.corpora.espeak.Espeak.speak`.
-    lead_s, tail_s : float
-        Silence before and after the speech, in seconds.
-    """
+    """How one take is spoken."""
 
     parameters: dict[str, int]
     lead_s: float
@@ -73,40 +51,12 @@ class Delivery(NamedTuple):
 
 
 def seeded(*parts: str) -> np.random.Generator:
-    """Make a generator that depends on nothing but its name.
-
-    Parameters
-    ----------
-    *parts : str
-        The name.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The same on any machine.
-    """
+    """Make a generator that depends on nothing but its name."""
     return np.random.default_rng([SEED, zlib.crc32("\n".join(parts).encode())])
 
 
 def delivery(take: Take) -> Delivery:
-    """Draw how a take is spoken; the same take gives the same answer on any machine.
-
-    Parameters
-    ----------
-    take : Take
-        The clip.
-
-    Returns
-    -------
-    Delivery
-        The emotion's style, moved by the voice's habits and by chance.
-
-    Examples
-    --------
-    >>> angry = Take("a.wav", "en-us+m1", "Hello.", "angry")
-    >>> delivery(angry) == delivery(angry)
-    True
-    """
+    """Draw how a take is spoken; the same take gives the same answer on any machine."""
     style, neutral = STYLES[take.emotion], STYLES["neutral"]
     habit = seeded("voice", take.voice)
     speed, shift, loudness = habit.normal(0, (0.05, 3.0, 1.0))

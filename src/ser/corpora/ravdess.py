@@ -28,25 +28,7 @@ _NAME = re.compile(r"\d\d(-\d\d){6}")
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode the seven fields of a RAVDESS name, sound or video.
-
-    Parameters
-    ----------
-    path : PurePath
-        ``…/MM-VC-EE-II-SS-RR-AA.ext``; folders do not matter.
-
-    Returns
-    -------
-    ClipName or None
-        None where a field is missing or holds a value outside the scheme, strong neutral
-        included (no such recording was made).
-
-    Examples
-    --------
-    >>> clip = parse(PurePath("Actor_12/02-01-06-01-02-01-12.mp4"))
-    >>> clip.modality, clip.emotion, clip.statement, clip.sex
-    ('video-only', 'fearful', 'Dogs are sitting by the door', 'female')
-    """
+    """Decode the seven fields of a RAVDESS name, sound or video."""
     if not _NAME.fullmatch(path.stem):
         return None
     modality, channel, emotion, intensity, statement, repetition, actor = path.stem.split("-")

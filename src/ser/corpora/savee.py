@@ -30,24 +30,7 @@ def _fields(path: PurePath) -> tuple[str, str, str] | None:
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode a SAVEE name of either layout.
-
-    Parameters
-    ----------
-    path : PurePath
-        ``…/DC/a01.ext`` as released, or ``…/DC_a01.ext`` as on Kaggle; case does not matter.
-
-    Returns
-    -------
-    ClipName or None
-        None where the name is of neither form. ``statement`` is the number of the sentence
-        within its emotion (01 to 03 are common to all).
-
-    Examples
-    --------
-    >>> parse(PurePath("DC/su01.wav")) == parse(PurePath("ALL/DC_su01.wav"))
-    True
-    """
+    """Decode a SAVEE name of either layout."""
     fields = _fields(path)
     if fields is None:
         return None
@@ -59,18 +42,7 @@ def parse(path: PurePath) -> ClipName | None:
 
 
 def canonical(path: PurePath) -> str:
-    """Return the same name for both layouts.
-
-    Parameters
-    ----------
-    path : PurePath
-        A path that `parse` accepts.
-
-    Returns
-    -------
-    str
-        For example ``"DC_a01"``.
-    """
+    """Return the same name for both layouts."""
     fields = _fields(path)
     return path.stem if fields is None else f"{fields[0]}_{fields[1]}{fields[2]}"
 

@@ -25,9 +25,7 @@ from tqdm.auto import tqdm
 from ser.corpora import espeak
 from ser.corpora.demo import Take, takes
 from ser.corpora.prosody import delivery, seeded
-from ser.errors import SerError
-from ser.files import cannot_write
-from ser.paths import paths
+from ser.project import SerError, cannot_write, paths
 
 VERSION = 1  # raise it when any sample of the corpus changes
 README = f"""Demo corpus, version {VERSION}
@@ -41,26 +39,7 @@ _SPEAKING_TIMEOUT_S = 120
 
 
 def make_demo(root: Path | None = None, *, progress: bool = True) -> Path:
-    """Write the demo corpus once.
-
-    Parameters
-    ----------
-    root : Path, optional
-        The folder to make; by default ``data/raw/demo``.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    Path
-        The folder, with ``ravdess/``, ``crema_d/``, ``tess/`` and ``savee/`` in it: mono 16-bit
-        WAV at 22,050 Hz. It appears whole or not at all, and a second call finds it made.
-
-    Raises
-    ------
-    SerError
-        When espeak-ng cannot be loaded, the folder cannot be written, or it holds something else.
-    """
+    """Write the demo corpus once."""
     root = paths().raw / "demo" if root is None else Path(root)
     if _is_made(root):
         return root
@@ -99,25 +78,7 @@ def _is_made(root: Path) -> bool:
 
 
 def synthesise(clips: Iterable[Take], folder: Path, *, progress: bool = True) -> None:
-    """Speak takes and write them as WAV files.
-
-    Parameters
-    ----------
-    clips : iterable of Take
-        Every speaker's takes as neighbours, in the order of `ser.corpora.demo.takes`: a take's
-        samples depend on those that its speaker spoke before.
-    folder : Path
-        Where to write.
-    progress : bool
-        Show a progress bar.
-
-    Raises
-    ------
-    SerError
-        When espeak-ng cannot be loaded or fails.
-    OSError
-        When a file cannot be written.
-    """
+    """Speak takes and write them as WAV files."""
     speakers = [list(group) for _, group in itertools.groupby(clips, lambda take: take.voice)]
     total = sum(map(len, speakers))
     bar = tqdm(total=total, desc="demo corpus", unit="clip", disable=not progress)

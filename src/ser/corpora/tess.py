@@ -30,26 +30,7 @@ def _fields(path: PurePath) -> tuple[str, str, str] | None:
 
 
 def parse(path: PurePath) -> ClipName | None:
-    """Decode a TESS name.
-
-    Parameters
-    ----------
-    path : PurePath
-        ``…/speaker_word_emotion.ext``; folders and case do not matter (the folders' own names
-        are spelled in several ways).
-
-    Returns
-    -------
-    ClipName or None
-        None where the name is not of that form. ``statement`` is the one word that differs in
-        "Say the word …".
-
-    Examples
-    --------
-    >>> clip = parse(PurePath("OAF_neutral/OA_bite_neutral.wav"))
-    >>> clip.speaker, clip.statement, clip.emotion
-    ('OAF', 'bite', 'neutral')
-    """
+    """Decode a TESS name."""
     fields = _fields(path)
     if fields is None:
         return None
@@ -67,18 +48,7 @@ def parse(path: PurePath) -> ClipName | None:
 
 
 def canonical(path: PurePath) -> str:
-    """Return the stem as it would be spelled without the release's slip.
-
-    Parameters
-    ----------
-    path : PurePath
-        A path that `parse` accepts.
-
-    Returns
-    -------
-    str
-        For example ``"OAF_bite_neutral"`` for ``OA_bite_neutral.wav``.
-    """
+    """Return the stem as it would be spelled without the release's slip."""
     fields = _fields(path)
     return path.stem if fields is None else "_".join(fields)
 

@@ -11,8 +11,7 @@ import requests
 from tqdm.auto import tqdm
 
 from ser.corpora.base import Archive
-from ser.errors import SerError
-from ser.files import cannot_write, digest
+from ser.project import SerError, cannot_write, digest
 
 ATTEMPTS = 5  # in a row, without one new byte
 BACKOFF_S = 1.0  # before the second attempt; doubles each time
@@ -29,29 +28,7 @@ class _WrongPartError(_BrokenError):
 
 
 def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
-    """Download a file, whole and verified, or go on with a transfer that broke off.
-
-    Parameters
-    ----------
-    archive : Archive
-        What to fetch, and its checksum.
-    folder : Path
-        Where to put it. The unfinished file is called ``<filename>.part``.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    SerError
-        When the server cannot be reached or has no such file, when the transfer keeps breaking
-        off (what arrived is kept), when the checksum is wrong (what arrived is deleted), or when
-        the disk is full or may not be written.
-    """
+    """Download a file, whole and verified, or go on with a transfer that broke off."""
     target = folder / archive.filename
     part = folder / f"{archive.filename}.part"
     try:

@@ -9,29 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from tqdm.auto import tqdm
 
-from ser.errors import SerError
+from ser.project import SerError
 
 
 def unpack(archive: Path, folder: Path, *, progress: bool = True) -> None:
-    """Unpack a zip file, its checksums verified.
-
-    Parameters
-    ----------
-    archive : Path
-        The zip file. A damaged one is deleted, so that the next run fetches it again.
-    folder : Path
-        Where to put its files; made where missing. macOS's ``__MACOSX`` entries are left out.
-    progress : bool
-        Show a progress bar.
-
-    Raises
-    ------
-    SerError
-        When it is no zip file, is damaged, names a file outside `folder`, or unpacks to more than
-        the disk has free.
-    OSError
-        When a file cannot be written.
-    """
+    """Unpack a zip file, its checksums verified."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as contents:

@@ -8,25 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser.errors import SerError
 from ser.evaluation.checks import check_predictions, decisions
+from ser.project import SerError
 
 
 def speaker_confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Count how often each class was taken for each other, by seed and by speaker.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Checked by `check_predictions`.
-    classes : sequence of str
-        The classes.
-
-    Returns
-    -------
-    ndarray of int, shape (n_seeds, n_speakers, n_classes, n_classes)
-        Seeds and speakers sorted; rows are true classes, columns decisions.
-    """
+    """Count how often each class was taken for each other, by seed and by speaker."""
     truth, guess, _ = decisions(predictions, classes)
     seeds, of_seed = np.unique(predictions["seed"].to_numpy(), return_inverse=True)
     speakers, of_speaker = np.unique(predictions["speaker"].to_numpy(str), return_inverse=True)
@@ -36,22 +23,7 @@ def speaker_confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.
 
 
 def draw_speakers(counts: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
-    """Draw as many speakers as there are, with replacement, and sum what they said.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (n_seeds, n_speakers, n_classes, n_classes)
-        As `speaker_confusions` gives it.
-    n_bootstrap : int
-        Number of draws; each is the same for all seeds.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    ndarray of float, shape (n_seeds, n_bootstrap, n_classes, n_classes)
-        One confusion matrix per draw.
-    """
+    """Draw as many speakers as there are, with replacement, and sum what they said."""
     n_speakers = counts.shape[1]
     rng = np.random.default_rng(seed)
     times = rng.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=n_bootstrap)
@@ -59,20 +31,7 @@ def draw_speakers(counts: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray
 
 
 def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduce each confusion matrix to UAR, accuracy and macro-F1.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (..., n_classes, n_classes)
-        Confusion matrices.
-
-    Returns
-    -------
-    dict of ndarray, shape (...,)
-        ``uar``, ``accuracy`` and ``macro_f1``, 0 to 1, as scikit-learn's
-        ``balanced_accuracy_score``, ``accuracy_score`` and ``f1_score(average="macro")``; NaN for
-        a matrix without clips.
-    """
+    """Reduce each confusion matrix to UAR, accuracy and macro-F1."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     truths, guesses = counts.sum(axis=-1), counts.sum(axis=-2)
     return {
@@ -87,36 +46,12 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide counts.
-
-    Parameters
-    ----------
-    part, whole : ndarray, of one shape
-        `whole` is 0 or at least 1.
-
-    Returns
-    -------
-    ndarray of float
-        ``part / whole``, NaN where `whole` is 0.
-    """
+    """Divide counts."""
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
 def interval(draws: np.ndarray, n_speakers: int) -> list[float] | None:
-    """Take the middle 95 % of some draws.
-
-    Parameters
-    ----------
-    draws : ndarray, shape (n_bootstrap,)
-        A score of each draw; NaN (a draw without the class) is left out.
-    n_speakers : int
-        How many speakers there were to draw from.
-
-    Returns
-    -------
-    list of two float, or None
-        Low and high; None for fewer than two speakers, whom no draw can vary.
-    """
+    """Take the middle 95 % of some draws."""
     if n_speakers < 2:
         return None
     return [float(value) for value in np.nanquantile(draws, (0.025, 0.975))]

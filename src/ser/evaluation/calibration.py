@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
-from ser.errors import SerError
 from ser.evaluation.bootstrap import ratio
 from ser.evaluation.checks import check_predictions, decisions
+from ser.project import SerError
 
 N_BINS = 15  # as Guo et al. (2017)
 TEMPERATURES = (0.05, 20.0)
@@ -63,24 +63,7 @@ def reliability(
 def expected_calibration_error(
     predictions: pd.DataFrame, classes: Sequence[str], n_bins: int = N_BINS
 ) -> float:
-    """Average the gap between confidence and accuracy over the bins of `reliability`.
-
-    Parameters
-    ----------
-    predictions, classes, n_bins
-        As for `reliability`.
-
-    Returns
-    -------
-    float
-        Mean of ``|accuracy - confidence|`` weighted by the clips in each bin (Guo et al., 2017,
-        eq. 3), 0 to 1; 0 is perfect.
-
-    Raises
-    ------
-    SerError
-        As `check_predictions`.
-    """
+    """Average the gap between confidence and accuracy over the bins of `reliability`."""
     bins = reliability(predictions, classes, n_bins)
     gaps = (bins["accuracy"] - bins["confidence"]).abs().fillna(0.0)
     return float(np.average(gaps, weights=bins["n_clips"]))
@@ -145,25 +128,7 @@ def with_temperature(
 
 
 def cross_calibrated(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Calibrate every fold with a temperature that was fitted on the other folds' speakers.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; of at least two folds with different speakers.
-    classes : sequence of str
-        The classes.
-
-    Returns
-    -------
-    DataFrame
-        Rows as before, with other probabilities: what is measured on it holds for new speakers.
-
-    Raises
-    ------
-    SerError
-        As `check_predictions`, or when there is only one fold.
-    """
+    """Calibrate every fold with a temperature that was fitted on the other folds' speakers."""
     folds = predictions["fold"].unique()
     if len(folds) < 2:
         raise SerError("calibration across folds needs at least two folds, found one.")

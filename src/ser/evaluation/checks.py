@@ -7,31 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ser.errors import SerError
+from ser.project import SerError
 
 COLUMNS = ("clip_id", "speaker", "fold", "seed", "label")
 SUM_TOLERANCE = 1e-3  # probabilities may be written with four digits
 
 
 def check_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> None:
-    """Check that a table of predictions can be evaluated.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        One row per test clip and seed: ``clip_id, speaker, fold, seed, label`` and one probability
-        column per class. Where models of several corpora test the same clips, ``trained_on`` says
-        which, and there is one row for each.
-    classes : sequence of str
-        The classes, in the order of the model's outputs.
-
-    Raises
-    ------
-    SerError
-        When a column is missing or holds NaN, the table is empty, probabilities lie outside 0 to 1
-        or do not sum to 1, a label is none of the classes, a clip stands twice for one seed, two
-        seeds cover different clips, or a clip has two labels or speakers.
-    """
+    """Check that a table of predictions can be evaluated."""
     missing = [name for name in (*COLUMNS, *classes) if name not in predictions.columns]
     if missing:
         raise SerError(

@@ -9,16 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from ser.errors import SerError
-from ser.evaluation.bootstrap import (
-    draw_speakers,
-    interval,
-    ratio,
-    scores,
-    speaker_confusions,
-)
+from ser.evaluation.bootstrap import draw_speakers, interval, ratio, scores, speaker_confusions
 from ser.evaluation.calibration import expected_calibration_error
 from ser.evaluation.checks import check_predictions, decisions
+from ser.project import SerError
 
 
 def metrics(

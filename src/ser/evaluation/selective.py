@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ser.errors import SerError
 from ser.evaluation.calibration import fit_temperature, with_temperature
 from ser.evaluation.checks import check_predictions, decisions
+from ser.project import SerError
 
 RIGHT = 0.8  # of the answers that are given, unless told otherwise
 FEWEST = 0.05  # of the clips; on fewer, an accuracy is chance
@@ -90,24 +90,7 @@ def uncertain_below(
 def calibrate(
     predictions: pd.DataFrame, classes: Sequence[str], accuracy: float = RIGHT
 ) -> tuple[float, float]:
-    """Choose what an exported model does with its probabilities.
-
-    Parameters
-    ----------
-    predictions, classes, accuracy
-        See `uncertain_below`.
-
-    Returns
-    -------
-    (float, float)
-        The temperature, see `fit_temperature`, and the threshold on probabilities that went through
-        it, see `uncertain_below`.
-
-    Raises
-    ------
-    SerError
-        See `uncertain_below`.
-    """
+    """Choose what an exported model does with its probabilities."""
     temperature = fit_temperature(predictions, classes)
     calibrated = with_temperature(predictions, classes, temperature)
     return temperature, uncertain_below(calibrated, classes, accuracy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ser.errors import SerError
+from ser.project import SerError
 
 
 def polynomial_trend(history: pd.DataFrame, column: str, degree: int = 2) -> np.ndarray:

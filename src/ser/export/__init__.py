@@ -1,5 +1,5 @@
 """A trained model becomes files that run without TensorFlow, librosa or even Python."""
 
-from ser import backend
+from ser.models import backend
 
 backend.load()  # quietly; the modules here import Keras

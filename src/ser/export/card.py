@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser import bundle, corpora, evaluation
-from ser.errors import SerError
-from ser.files import read_json
-from ser.report import predictions_of
-from ser.robustness import FILE as ROBUSTNESS
+from ser import corpora, evaluation
+from ser.experiments.reports import predictions_of
+from ser.inference import bundle
+from ser.project import SerError, read_json
 
 CARD = "README.md"
+ROBUSTNESS = "robustness.csv"
 N_CONFUSIONS = 3
 UNHEARD = "leave-one-corpus-out"
 
@@ -46,29 +46,7 @@ cuts longer recordings into windows.
 
 
 def write(folder: Path, report: Path, *, right: float) -> Path:
-    """Write the card of a bundle.
-
-    Parameters
-    ----------
-    folder : Path
-        The bundle, made by `ser.export.bundle.export`.
-    report : Path
-        A report of its recipe: ``metrics.json``, ``predictions.csv`` and, where it was measured,
-        ``robustness.csv``. Where a report of the protocol ``leave-one-corpus-out`` lies beside it,
-        the card says that too.
-    right : float
-        What share of the answers above the bundle's threshold was asked to be right, 0 to 1.
-
-    Returns
-    -------
-    Path
-        ``README.md`` in the bundle.
-
-    Raises
-    ------
-    SerError
-        When the report is not one, or is of another recipe.
-    """
+    """Write the card of a bundle."""
     about, predictions = bundle.read_card(folder), predictions_of(report)
     if report.parent.name != (name := about["recipe"]["name"]):
         raise SerError(f"{report}: a report of {report.parent.name}; the model is of {name}.")

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ser import backend, models
+from ser import models
 from ser.config import AudioConfig, FeatureConfig
-from ser.errors import SerError
-from ser.export import front_end
+from ser.export import waveform_graph
+from ser.models import backend
+from ser.project import SerError
 
 OPSET = 17
 HALF_FROM = 1_000  # values; smaller constants stay in single precision
@@ -26,43 +27,17 @@ def graph(
     *,
     n_clips: int = -1,
 ) -> Callable[[Any], dict[str, Any]]:
-    """Put front end, model and calibration together.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Features to probabilities.
-    audio, features : AudioConfig, FeatureConfig
-        Its front end.
-    temperature : float
-        Divides the logarithms of the probabilities before they are normalised again (Guo et al.,
-        "On calibration of modern neural networks", ICML 2017); over 1 makes answers less sure.
-    n_clips : int
-        What the graph says of the first axis inside it. LiteRT needs 1 to be said; tf2onnx reorders
-        axes wrongly when it is, and takes -1.
-
-    Returns
-    -------
-    function of tensor
-        ``waveform`` of shape ``(n_samples,)``, float32, mono, at ``audio.sample_rate_hz``, to
-        ``probabilities`` of shape ``(n_classes,)`` and, where the model has attention,
-        ``attention`` of shape ``(n_steps,)``, which sums to one over the model's whole window.
-
-    Raises
-    ------
-    SerError
-        When Keras does not run on TensorFlow, or the features cannot be exported.
-    """
+    """Put front end, model and calibration together."""
     if backend.load().config.backend() != "tensorflow":
         raise SerError("exporting needs TensorFlow: leave KERAS_BACKEND unset.")
     import tensorflow as tf
 
-    front_end.prepare(features)
+    waveform_graph.prepare(features)
     heard = models.with_attention(model)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")])
     def answer(waveform: Any) -> dict[str, Any]:
-        rows = front_end.compute(waveform, audio, features, n_clips=n_clips)
+        rows = waveform_graph.compute(waveform, audio, features, n_clips=n_clips)
         found = tf.nest.flatten(heard(rows, training=False))
         logits = tf.math.log(tf.maximum(found[0][0], 1e-12)) / temperature
         answers = {"probabilities": tf.nn.softmax(logits)}
@@ -74,25 +49,7 @@ def graph(
 
 
 def to_onnx(answer: Any, *, half: bool = True) -> bytes:
-    """Convert a graph to ONNX.
-
-    Parameters
-    ----------
-    answer : function
-        As `graph` makes it.
-    half : bool
-        Keep large constants in half precision, and compute in single precision all the same.
-
-    Returns
-    -------
-    bytes
-        A file.
-
-    Raises
-    ------
-    SerError
-        When the converter is not installed.
-    """
+    """Convert a graph to ONNX."""
     try:
         import tf2onnx
     except ImportError as error:
@@ -136,20 +93,7 @@ def _halve(proto: Any) -> None:
 
 
 def to_litert(answer: Any, *, quantise: bool = False) -> bytes:
-    """Convert a graph to LiteRT (TensorFlow Lite).
-
-    Parameters
-    ----------
-    answer : function
-        As `graph` makes it.
-    quantise : bool
-        Keep weights in 8 bits; activations stay in single precision.
-
-    Returns
-    -------
-    bytes
-        A ``.tflite`` file; resize its input to the clip's number of samples before use.
-    """
+    """Convert a graph to LiteRT (TensorFlow Lite)."""
     import tensorflow as tf
     from tensorflow.python.framework import convert_to_constants
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser.config import ModelConfig
-from ser.errors import SerError, unknown
-from ser.files import writing
+from ser.project import SerError, unknown, writing
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +71,7 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
             f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
             f"features with {config.options}: {reason}."
         ) from error
-    from ser.models.committee import committee
+    from ser.models.ensemble import committee
 
     return members[0] if len(members) == 1 else committee(members)
 
@@ -98,8 +97,11 @@ def load(path: Path | str) -> keras.Model:
     import keras
 
     # these register what a saved model names
-    from ser.models import committee, layers  # noqa: F401
-    from ser.pretrained import whisper  # noqa: F401
+    from ser.models import (  # noqa: F401
+        ensemble,
+        layers,
+        whisper,
+    )
 
     path = Path(path)
     if not path.is_file():
@@ -114,15 +116,7 @@ def load(path: Path | str) -> keras.Model:
 
 
 def describe(path: Path, card: dict[str, Any]) -> None:
-    """Write labels, front end and origin into a saved model, so that one file is enough to use it.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.keras`` file, which is a zip archive; the card becomes its member ``ser.json``.
-    card : dict
-        JSON values; `ser.inference` needs ``classes``, ``audio`` and ``features``.
-    """
+    """Write labels, front end and origin into a saved model: one file is enough to use it."""
     with writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         with zipfile.ZipFile(path) as old:
             for member in old.infolist():
@@ -167,24 +161,7 @@ def read_card(path: Path | str) -> dict[str, Any]:
 
 
 def attention_weights(model: keras.Model) -> keras.Model:
-    """Make a model that gives the weights over time.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With a layer named ``attention``.
-
-    Returns
-    -------
-    keras.Model
-        ``(n_clips, n_frames, n_features)`` to weights ``(n_clips, n_steps)`` that sum to one; a
-        step spans ``n_frames / n_steps`` frames. Of a committee, the mean of its members' weights.
-
-    Raises
-    ------
-    SerError
-        When the model has no such layer.
-    """
+    """Make a model that gives the weights over time."""
     import keras
 
     both = with_attention(model)
@@ -194,23 +171,10 @@ def attention_weights(model: keras.Model) -> keras.Model:
 
 
 def with_attention(model: keras.Model) -> keras.Model:
-    """Make a model that gives probabilities, and the weights over time beside them if it has any.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Of this package.
-
-    Returns
-    -------
-    keras.Model
-        ``(n_clips, n_frames, n_features)`` to a list: probabilities ``(n_clips, n_classes)`` and
-        weights ``(n_clips, n_steps)`` as `attention_weights` gives them. A model without attention
-        comes back as it is, and answers with probabilities alone.
-    """
+    """Make a model that gives probabilities and, if it has any, the weights over time."""
     import keras
 
-    from ser.models.committee import MeanOfMembers, members_of
+    from ser.models.ensemble import MeanOfMembers, members_of
 
     pairs = []
     for member in members_of(model):

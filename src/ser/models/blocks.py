@@ -21,27 +21,7 @@ NORMALISATIONS = ("training", "clip", "both")
 def way_in(
     n_frames: int, n_features: int, normalise: str, input_dropout: float
 ) -> tuple[Any, Any, Any]:
-    """Take features in and normalise them.
-
-    Parameters
-    ----------
-    n_frames, n_features : int
-        Size of the input.
-    normalise : {"training", "clip", "both"}
-        By the statistics of training clips, by those of the clip itself, or both side by side.
-    input_dropout : float
-        Share of whole features that are hidden in training.
-
-    Returns
-    -------
-    (tensor, tensor, tensor)
-        The input; the normalised features; the mask ``(n_clips, n_frames, 1)``.
-
-    Raises
-    ------
-    ValueError
-        When there is no such normalisation.
-    """
+    """Take features in and normalise them."""
     if normalise not in NORMALISATIONS:
         raise ValueError(f"normalise must be one of {', '.join(NORMALISATIONS)}, found {normalise}")
     inputs = keras.Input((n_frames, n_features), name="features")
@@ -64,37 +44,7 @@ def convolutions(
     separable: bool = False,
     squeeze_excite: int = 0,
 ) -> tuple[Any, Any]:
-    """Convolve along time: a first layer with pooling, then residual blocks.
-
-    Parameters
-    ----------
-    x, mask : tensor
-        As `way_in` returns them.
-    filters : int
-        Channels throughout.
-    kernel_size : int
-        Of the first layer, in frames; the blocks have 3.
-    pool_size : int
-        Max pooling after the first layer, in frames.
-    n_blocks : int
-        Residual blocks of two convolutions (He et al., 2016).
-    dropout : float
-        After each of them, 0 to 1.
-    separable : bool
-        Make the blocks' convolutions depthwise separable (Chollet, 2017).
-    squeeze_excite : int
-        Width of the layer that weighs a block's channels (Hu et al., 2018); 0 for none.
-
-    Returns
-    -------
-    (tensor, tensor)
-        Sequence ``(n_clips, n_steps, filters)``, zero on padding, and its mask.
-
-    Raises
-    ------
-    ValueError
-        When pooling leaves nothing.
-    """
+    """Convolve along time: a first layer with pooling, then residual blocks."""
     if x.shape[1] < pool_size:
         raise ValueError(f"pooling by {pool_size} leaves nothing of {x.shape[1]} frames")
     convolution = layers.SeparableConv1D if separable else layers.Conv1D
@@ -126,22 +76,7 @@ def _layer(x: Any, convolution: Any, filters: int, kernel_size: int, name: str) 
 
 
 def whole_clip(x: Any, mask: Any, n_features: int, dropout: float) -> Any:
-    """Describe the clip as a whole.
-
-    Parameters
-    ----------
-    x, mask : tensor
-        As `way_in` returns them.
-    n_features : int
-        How many of the normalised features to describe, from the first.
-    dropout : float
-        Of the statistics, 0 to 1.
-
-    Returns
-    -------
-    tensor
-        `ser.models.layers.ClipStatistics`, normalised over clips: ``(n_clips, 5 * n_features)``.
-    """
+    """Describe the clip as a whole."""
     x = ClipStatistics(name="statistics")(x[..., :n_features], mask)
     x = layers.BatchNormalization(name="normalise_statistics")(x)
     return layers.Dropout(dropout, name="dropout_statistics")(x)
@@ -157,26 +92,7 @@ def way_out(
     dropout: float,
     beside: Any = None,
 ) -> Any:
-    """Pool a sequence by attention, and classify.
-
-    Parameters
-    ----------
-    x, mask : tensor
-        Sequence and mask.
-    n_classes : int
-        Number of outputs.
-    heads, attention_units : int
-        See `ser.models.layers.AttentiveStatistics`.
-    dropout : float
-        Before the softmax, 0 to 1.
-    beside : tensor, optional
-        What else is known about the clip, ``(n_clips, any)``.
-
-    Returns
-    -------
-    tensor
-        Class probabilities ``(n_clips, n_classes)``.
-    """
+    """Pool a sequence by attention, and classify."""
     x, _ = AttentiveStatistics(heads, attention_units, name="attention")(x, mask)
     if beside is not None:
         x = layers.Concatenate(name="beside")([x, beside])

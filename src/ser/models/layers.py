@@ -11,13 +11,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("ser")
 class Standardise(keras.layers.Layer):
-    """Subtract a mean and divide by a standard deviation per feature; leave padding at zero.
-
-    The statistics are weights of the model: they are set once, from training clips, and travel
-    with it. Takes features of shape ``(n_clips, n_frames, n_features)``, where a frame that is
-    zero throughout is padding, and returns them standardised together with a mask of shape
-    ``(n_clips, n_frames, 1)``, 1 for a frame and 0 for padding.
-    """
+    """Subtract a mean and divide by a standard deviation per feature; leave padding at zero."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two weights."""
@@ -30,13 +24,7 @@ class Standardise(keras.layers.Layer):
         )
 
     def set_statistics(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Set the statistics.
-
-        Parameters
-        ----------
-        mean, deviation : ndarray, shape (n_features,)
-            Of training clips, padding left out. A deviation of zero is taken as one.
-        """
+        """Set the statistics."""
         self.mean.assign(np.asarray(mean, np.float32))
         self.deviation.assign(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
 
@@ -53,22 +41,7 @@ class Standardise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser")
 class AttentionPooling(keras.layers.Layer):
-    """Weigh the steps of a sequence and sum them.
-
-    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
-    the sum ``(n_clips, width)`` and the weights ``(n_clips, n_steps)``, which are zero on padding
-    and sum to one.
-
-    Parameters
-    ----------
-    units : int
-        Width of the hidden layer that scores a step.
-
-    References
-    ----------
-    Mirsamadi, Barsoum and Zhang, "Automatic speech emotion recognition using recurrent neural
-    networks with local attention", ICASSP 2017, after Bahdanau, Cho and Bengio, ICLR 2015.
-    """
+    """Weigh the steps of a sequence and sum them."""
 
     def __init__(self, units: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -98,11 +71,7 @@ class AttentionPooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser")
 class MaskedAverage(keras.layers.Layer):
-    """Average a sequence over its unpadded steps.
-
-    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
-    ``(n_clips, width)``.
-    """
+    """Average a sequence over its unpadded steps."""
 
     def call(self, sequence: Any, frames: Any) -> Any:
         """Average."""
@@ -115,12 +84,7 @@ class MaskedAverage(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser")
 class ClipNormalise(keras.layers.Layer):
-    """Subtract a clip's own mean and divide by its own deviation, per feature, padding left out.
-
-    What is constant in a recording, the microphone and much of the voice, goes away (cepstral mean
-    and variance normalisation). Takes a sequence ``(n_clips, n_steps, width)`` and a mask
-    ``(n_clips, n_steps, 1)``; returns the sequence in the same shape, zero on padding.
-    """
+    """Subtract a clip's own mean and divide by its own deviation, per feature, padding left out."""
 
     def call(self, sequence: Any, frames: Any) -> Any:
         """Normalise."""
@@ -137,14 +101,7 @@ class ClipNormalise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser")
 class ClipStatistics(keras.layers.Layer):
-    """Describe each feature of a clip by five numbers, padding left out.
-
-    Mean, standard deviation, root mean square of the change from frame to frame, greatest and least
-    value: functionals over low-level descriptors, as speech emotion had them before networks
-    (Eyben et al., "The Geneva minimalistic acoustic parameter set", IEEE Transactions on Affective
-    Computing, 2016). Takes a sequence ``(n_clips, n_steps, width)`` and a mask
-    ``(n_clips, n_steps, 1)``; returns ``(n_clips, 5 * width)``.
-    """
+    """Describe each feature of a clip by five numbers, padding left out."""
 
     def call(self, sequence: Any, frames: Any) -> Any:
         """Describe."""
@@ -169,22 +126,7 @@ def _average(sequence: Any, frames: Any) -> Any:
 
 @keras.saving.register_keras_serializable("ser")
 class WeighStates(keras.layers.Layer):
-    """Sum the states of an encoder with weights that are learnt, positive, and sum to one.
-
-    Takes ``(n_clips, n_steps, n_states * width)``, the states side by side, and returns
-    ``(n_clips, n_steps, width)``.
-
-    Parameters
-    ----------
-    n_states : int
-        How many states lie side by side.
-
-    References
-    ----------
-    Peters et al., "Deep contextualized word representations", NAACL 2018; for speech emotion:
-    Pepino, Riera and Ferrer, "Emotion recognition from speech using wav2vec 2.0 embeddings",
-    Interspeech 2021.
-    """
+    """Sum the states of an encoder with weights that are learnt, positive, and sum to one."""
 
     def __init__(self, n_states: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -212,24 +154,7 @@ class WeighStates(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser")
 class AttentiveStatistics(keras.layers.Layer):
-    """Weighted mean and deviation of a sequence over its steps, for several heads.
-
-    Takes a sequence ``(n_clips, n_steps, width)`` and a mask ``(n_clips, n_steps, 1)``; returns
-    the statistics ``(n_clips, 2 * heads * width)`` and the weights ``(n_clips, n_steps)``, the
-    mean of the heads, which are zero on padding and sum to one.
-
-    Parameters
-    ----------
-    heads : int
-        How many sets of weights.
-    units : int
-        Width of the hidden layer that scores a step.
-
-    References
-    ----------
-    Okabe, Koshinaka and Shinoda, "Attentive statistics pooling for deep speaker embedding",
-    Interspeech 2018.
-    """
+    """Weighted mean and deviation of a sequence over its steps, for several heads."""
 
     def __init__(self, heads: int = 4, units: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)

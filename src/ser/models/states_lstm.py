@@ -107,30 +107,7 @@ def head(
     head_dropout: float,
     statistics_dropout: float | None,
 ) -> Any:
-    """Lay the head behind states.
-
-    Parameters
-    ----------
-    x : tensor, shape (n_clips, n_steps, n_states * width)
-        States side by side, normalised.
-    mask : tensor, shape (n_clips, n_steps, 1)
-        1 for a step, 0 for padding.
-    n_classes : int
-        Number of outputs.
-    n_states, join, input_dropout, projection, projection_dropout, pool_size, lstm_units, heads, \
-attention_units, head_dropout, statistics_dropout
-        See `build`.
-
-    Returns
-    -------
-    tensor
-        Class probabilities ``(n_clips, n_classes)``.
-
-    Raises
-    ------
-    ValueError
-        When there is no such way to join, pooling leaves nothing, or nothing is left to classify.
-    """
+    """Lay the head behind states."""
     if join not in ("weigh", "concatenate"):
         raise ValueError(f"join must be weigh or concatenate, found {join}")
     if x.shape[1] < pool_size:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from ser import pretrained
-from ser.models import states_lstm
+from ser.models import pretrained, states_lstm, whisper
 from ser.models.layers import Standardise
-from ser.pretrained import whisper
 
 
 def build(
@@ -40,7 +38,7 @@ def build(
     n_frames, n_features, n_classes : int
         Sizes of input and output; the features are those of kind ``whisper_mel``.
     encoder : str
-        A name from `ser.pretrained.ENCODERS`.
+        A name from `ser.models.pretrained.ENCODERS`.
     blocks : int
         How many of its blocks, from the first.
     states : sequence of int

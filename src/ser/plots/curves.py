@@ -36,7 +36,7 @@ def training_curves(
     Parameters
     ----------
     history : DataFrame
-        One row per epoch, as `ser.training.fit` returns it: ``epoch`` (from 1), ``loss``,
+        One row per epoch, as `ser.training.fitting.fit` returns it: ``epoch`` (from 1), ``loss``,
         ``accuracy``, ``val_loss``, ``val_accuracy`` and ``val_uar``; a column without a number is
         not drawn.
     axes : ndarray of two Axes, optional

@@ -10,33 +10,12 @@ from matplotlib.figure import Figure
 
 from ser.audio import to_waveform
 from ser.config import FeatureConfig, from_dict
-from ser.errors import SerError
 from ser.plots.sound import attention_over_spectrogram, feature_map
+from ser.project import SerError
 
 
 def explanation(model: Any, samples: np.ndarray, sample_rate_hz: float) -> Figure:
-    """Draw where a model listened and, if its gradients are at hand, what spoke for its answer.
-
-    Parameters
-    ----------
-    model : Model
-        As `ser.inference.load_model` gives it.
-    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
-        Full scale is -1 to 1.
-    sample_rate_hz : float
-        Its rate.
-
-    Returns
-    -------
-    Figure
-        Above, the spectrogram with the attention over it; below, unless the model is a bundle, the
-        features with their integrated gradients: red speaks for the answer, blue against it.
-
-    Raises
-    ------
-    SerError
-        When the model has no attention, or the recording cannot be used.
-    """
+    """Draw where a model listened and, if its gradients are at hand, what spoke for its answer."""
     hertz = model.audio.sample_rate_hz
     heard = to_waveform(samples, sample_rate_hz, model.audio)[: int(model.longest_s * hertz)]
     weights, times_s = model.attention(samples, sample_rate_hz)

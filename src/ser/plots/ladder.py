@@ -24,7 +24,7 @@ def ladder(
     Parameters
     ----------
     table : DataFrame
-        As `ser.ladder.write_table` makes it; accuracies 0 to 1.
+        As `ser.studies.ladder.write_table` makes it; accuracies 0 to 1.
     human : float, optional
         Accuracy of human listeners, 0 to 1, for a line across the panels.
     axes : ndarray of Axes, optional

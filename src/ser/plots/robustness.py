@@ -19,7 +19,7 @@ def robustness(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        Name of each model to its table, as `ser.robustness.measure` gives it; with the same
+        Name of each model to its table, as `ser.studies.robustness.measure` gives it; with the same
         conditions in the same order.
     ax : Axes, optional
         Where to draw; a new figure where not given.

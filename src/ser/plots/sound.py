@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from ser import features
 from ser.config import FeatureConfig
+from ser.features import extraction
 from ser.plots.style import BLUE, GREY, VERMILION, new_axes
 
 
@@ -71,7 +71,7 @@ def spectrogram(
     """
     ax = new_axes(ax, height=3.2)
     only_mel = dataclasses.replace(config, kinds=("log_mel",), n_deltas=0)
-    values = features.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mel).T
+    values = extraction.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mel).T
     picture = librosa.display.specshow(
         values - values.max(),
         sr=sample_rate_hz,
@@ -118,7 +118,7 @@ def mfcc(
         See `feature_map`.
     """
     only_mfcc = dataclasses.replace(config, kinds=("mfcc",), n_deltas=0)
-    values = features.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mfcc)
+    values = extraction.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mfcc)
     ax = feature_map(values, sample_rate_hz, ax, config=config, label="MFCC index")
     ax.set_xlim(0, len(samples) / sample_rate_hz)
     return ax
@@ -137,7 +137,7 @@ def feature_map(
     Parameters
     ----------
     values : ndarray, shape (n_frames, n_features)
-        One row per frame, as `ser.features.extract` or the store gives them.
+        One row per frame, as `ser.features.extraction.extract` or the store gives them.
     sample_rate_hz : int
         Rate of the waveform they came from.
     ax : Axes, optional
@@ -216,18 +216,7 @@ def attention_over_spectrogram(
     weight_times_s: np.ndarray,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a model heard, and over it where it looked.
-
-    Parameters
-    ----------
-    samples, sample_rate_hz, weights, weight_times_s, ax
-        See `attention_over_waveform`.
-
-    Returns
-    -------
-    Axes
-        The spectrogram's axes; attention has a second vertical axis, of which only the line shows.
-    """
+    """Draw what a model heard, and over it where it looked."""
     n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
     config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
     ax = spectrogram(samples, sample_rate_hz, ax, config=config)

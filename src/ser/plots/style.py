@@ -50,52 +50,18 @@ def use_style() -> None:
 
 
 def style() -> AbstractContextManager[None]:
-    """Give figures the style of this package inside a ``with`` block, and nowhere else.
-
-    Returns
-    -------
-    context manager
-        Restores the settings at the end of the block.
-
-    Examples
-    --------
-    >>> before = plt.rcParams["axes.grid"]
-    >>> with style():
-    ...     plt.rcParams["axes.grid"]
-    True
-    >>> plt.rcParams["axes.grid"] == before
-    True
-    """
+    """Give figures the style of this package inside a ``with`` block, and nowhere else."""
     return plt.rc_context(STYLE)
 
 
 def mark_demo(ax: Axes | Sequence[Axes] | np.ndarray) -> None:
-    """Write "demo corpus" above the axes, at their right end.
-
-    Parameters
-    ----------
-    ax : Axes, or sequence or ndarray of Axes
-        What was drawn from the synthesised demo corpus, whose numbers are no result.
-    """
+    """Write "demo corpus" above the axes, at their right end."""
     for one in np.ravel(np.asarray(ax, dtype=object)):
         one.set_title("demo corpus", loc="right", color=VERMILION, fontweight="bold", fontsize=11)
 
 
 def new_axes(ax: Axes | None, width: float | None = None, height: float | None = None) -> Axes:
-    """Take the caller's axes, or make a figure with one.
-
-    Parameters
-    ----------
-    ax : Axes or None
-        What the caller gave.
-    width, height : float, optional
-        Of a new figure, in inches; ``figure.figsize`` where not given.
-
-    Returns
-    -------
-    Axes
-        `ax`, or the only axes of a new figure with constrained layout.
-    """
+    """Take the caller's axes, or make a figure with one."""
     if ax is not None:
         return ax
     default = STYLE["figure.figsize"]
@@ -104,13 +70,7 @@ def new_axes(ax: Axes | None, width: float | None = None, height: float | None =
 
 
 def restyle(ax: Axes) -> None:
-    """Give axes that another library drew the look of ours.
-
-    Parameters
-    ----------
-    ax : Axes
-        Background, grid, spines and texts are changed; what is drawn stays.
-    """
+    """Give axes that another library drew the look of ours."""
     ax.set_facecolor(STYLE["figure.facecolor"])
     ax.grid(visible=True, color=STYLE["grid.color"], linewidth=STYLE["grid.linewidth"])
     for side, spine in ax.spines.items():
@@ -122,55 +82,20 @@ def restyle(ax: Axes) -> None:
 
 
 def percent_axis(ax: Axes, which: str = "y") -> None:
-    """Label the ticks of fractions in percent.
-
-    Parameters
-    ----------
-    ax : Axes
-        Holds data from 0 to 1.
-    which : str
-        ``"x"`` or ``"y"``.
-    """
+    """Label the ticks of fractions in percent."""
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
 
 
 def chance_line(ax: Axes, chance: float, label: str = "", which: str = "y") -> None:
-    """Draw what guessing reaches.
-
-    Parameters
-    ----------
-    ax : Axes
-        Scores are on one of its axes.
-    chance : float
-        Score of guessing, 0 to 1.
-    label : str
-        For the legend; the number in percent where left out.
-    which : str
-        That axis, ``"x"`` or ``"y"``.
-    """
+    """Draw what guessing reaches."""
     label = label or f"chance ({100 * chance:.1f} %)"
     line = ax.axvline if which == "x" else ax.axhline
     line(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
 
 
 def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
-    """Put the legend where it can hide neither data nor labels.
-
-    Parameters
-    ----------
-    ax : Axes
-        Its labelled artists are listed.
-    side : str
-        ``"above"`` (the line of titles stays free) or ``"below"`` (so does the axis label).
-    n_columns : int
-        Entries side by side.
-
-    Returns
-    -------
-    Legend
-        The legend.
-    """
+    """Put the legend where it can hide neither data nor labels."""
     places: dict[str, Any] = {
         "above": ("lower center", 1.0, 0.26),
         "below": ("upper center", 0.0, -0.5),
@@ -187,25 +112,7 @@ def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
 
 
 def short_names(names: Iterable[str]) -> list[str]:
-    """Leave out what stands before the slash, where it is the same for all.
-
-    Parameters
-    ----------
-    names : iterable of str
-        For example speakers, ``"ravdess/01"``.
-
-    Returns
-    -------
-    list of str
-        The names to show.
-
-    Examples
-    --------
-    >>> short_names(["ravdess/01", "ravdess/02"])
-    ['01', '02']
-    >>> short_names(["ravdess/01", "savee/DC"])
-    ['ravdess/01', 'savee/DC']
-    """
+    """Leave out what stands before the slash, where it is the same for all."""
     names = [str(name) for name in names]
     if len({name.rpartition("/")[0] for name in names}) > 1:
         return names

@@ -22,26 +22,7 @@ def timeline(
     classes: Sequence[str],
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a waveform, and behind each stretch of speech the colour of its answer.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
-        Full scale is -1 to 1.
-    sample_rate_hz : float
-        Its rate.
-    segments : sequence
-        As `ser.timeline.timeline` gives them: each with ``start_s``, ``end_s`` and ``label``.
-    classes : sequence of str
-        All classes: each has its colour, whether it occurs or not.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Seconds from left to right; the classes that occur are in the legend.
-    """
+    """Draw a waveform, and behind each stretch of speech the colour of its answer."""
     ax = new_axes(ax, width=10, height=3)
     mono = np.asarray(samples, float).reshape(len(samples), -1).mean(axis=1)
     every = max(1, len(mono) // MOST_POINTS)

@@ -1,0 +1,146 @@
+"""A recipe, its clips and its folds, and where the results of that plan lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ser.config import Recipe, stable_hash
+from ser.corpora import metadata
+from ser.experiments import protocols
+from ser.features import dataset, extraction
+from ser.project import SerError, paths
+
+RUN_FILE = "run.json"
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A recipe, its clips and its folds.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str
+        Name of the split.
+    table : DataFrame
+        The chosen clips with their ``label``, those of extra corpora too.
+    folds : list of Fold
+        Checked for leaks.
+    fingerprint : str
+        Hash of clips, sounds, labels and folds.
+    """
+
+    recipe: Recipe
+    protocol: str
+    table: pd.DataFrame
+    folds: list[protocols.Fold]
+    fingerprint: str
+
+    @property
+    def front_end(self) -> dataset.FrontEnd:
+        """What computes the features."""
+        return dataset.FrontEnd(self.recipe.audio, self.recipe.features, self.recipe.augmentation)
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the run folders of this plan lie."""
+        name = stable_hash(self.recipe, self.fingerprint, extraction.FRONT_END_VERSION)
+        return paths().runs / self.recipe.name / f"{self.protocol}-{name}"
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the results go."""
+        return paths().reports / self.recipe.name / self.protocol
+
+    def run_folder(self, fold: int, seed: int) -> Path:
+        """Folder of one unit of work."""
+        return self.runs_folder / f"fold-{fold}-seed-{seed}"
+
+    def with_speakers(self, n_speakers: int, seed: int = 0) -> Plan:
+        """Let training hear fewer speakers, for a learning curve."""
+        own = self.table[self.table["corpus"].isin(self.recipe.corpora)]
+        speaker_of = dict(zip(own["clip_id"], own["speaker"], strict=True))
+        folds = []
+        for fold in self.folds:
+            heard = sorted({speaker_of[clip] for clip in fold.train if clip in speaker_of})
+            if not 1 <= n_speakers <= len(heard):
+                raise SerError(
+                    f"fold {fold.name} trains on {len(heard)} speakers; it cannot keep "
+                    f"{n_speakers} of them."
+                )
+            kept = set(np.random.default_rng(seed).permutation(heard)[:n_speakers])
+            train = tuple(clip for clip in fold.train if speaker_of.get(clip) in {None, *kept})
+            folds.append(dataclasses.replace(fold, train=train))
+        split = [fold.train for fold in folds]
+        return dataclasses.replace(
+            self, folds=folds, fingerprint=stable_hash(self.fingerprint, split)
+        )
+
+    def on_everything(self) -> Plan:
+        """Train on every clip and test on none: how a model to give away is made."""
+        if self.recipe.training.monitor != "epoch":
+            raise SerError(
+                f"recipe {self.recipe.name} chooses its epoch by {self.recipe.training.monitor}, "
+                "and with everything in training nobody is left to validate on. Set "
+                "training.monitor to epoch."
+            )
+        clips = tuple(sorted(self.table["clip_id"]))
+        fold = protocols.Fold(index=0, name="nobody", train=clips, validation=(), test=())
+        fingerprint = stable_hash(self.fingerprint, "everything")
+        return dataclasses.replace(self, folds=[fold], fingerprint=fingerprint)
+
+
+def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
+    """Choose the clips of a recipe and split them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str, optional
+        A name from `ser.experiments.protocols.names`; the recipe's own where left out.
+    table : DataFrame, optional
+        The metadata table; read from ``data/interim`` where left out.
+
+    Returns
+    -------
+    Plan
+        Ready for `train_fold` and `run`.
+
+    Raises
+    ------
+    SerError
+        When a corpus, a class or the protocol is not there.
+    """
+    protocol = protocol or recipe.protocol
+    protocols.get(protocol)
+    table = metadata.read_table() if table is None else table
+    chosen = metadata.label_table(table, recipe)
+    folds = protocols.make_folds(chosen, protocol)
+    if recipe.extra_corpora:
+        chosen, folds = _with_extra(table, recipe, chosen, folds)
+    clips = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
+    split = [[fold.train, fold.validation, fold.test] for fold in folds]
+    return Plan(recipe, protocol, chosen, folds, stable_hash(clips, split))
+
+
+def _with_extra(
+    table: pd.DataFrame, recipe: Recipe, chosen: pd.DataFrame, folds: list[protocols.Fold]
+) -> tuple[pd.DataFrame, list[protocols.Fold]]:
+    """Add the clips of extra corpora to the training part of every fold."""
+    extra = metadata.label_table(
+        table,
+        dataclasses.replace(recipe, corpora=recipe.extra_corpora, extra_corpora=()),
+        every_class=False,
+    )
+    extra = extra[~extra["pcm_sha256"].isin(chosen["pcm_sha256"])]
+    more = tuple(extra["clip_id"])
+    folds = [dataclasses.replace(fold, train=tuple(sorted((*fold.train, *more)))) for fold in folds]
+    both = pd.concat([chosen, extra]).sort_values("clip_id", ignore_index=True)
+    return both, folds

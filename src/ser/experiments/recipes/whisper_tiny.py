@@ -1,0 +1,110 @@
+"""A small pretrained encoder, Whisper tiny.en, under a head of our own.
+
+Not from any one source. States 2 and 3 of the encoder's four blocks side by side, the middle ones,
+which tell more about how something is said than the last; averaged over 40 ms; deaf to how far a
+recording was turned up, which Whisper is not; four waveform variants of each clip beside the
+original. The settings were chosen on validation speakers (``reports/search.md`` says what else was
+tried); the numbers come from models that were then trained on training and validation speakers
+together, for a fixed number of epochs.
+
+`whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
+bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
+`whisper-tiny-committee` is three of the latter in one model, which agree on more than each alone.
+`whisper-tiny-tuned` trains the encoder's last block along, at a twentieth of the head's rate; its
+features are the spectrogram, so that an epoch takes about ten times as long. `whisper-tiny-all` is
+the frozen one and trains on all other corpora too, whose speakers are in no test.
+`whisper-tiny-released` is the frozen one on all five corpora, with variants as people record: its
+cross-validation says what to expect of a model that is trained on everybody (``ser train
+--everything``).
+"""
+
+import dataclasses
+
+from ser.config import FeatureConfig, ModelConfig, Recipe, TrainingConfig
+from ser.experiments.recipes.best_scratch import BEST, RELEASED
+from ser.experiments.recipes.claims import Claim
+
+_OPTIONS = {"n_states": 2, "join": "concatenate", "statistics_dropout": 0.5}
+_FROZEN = dataclasses.replace(
+    BEST,
+    name="whisper-tiny-frozen",
+    description="Whisper tiny.en, states 2 and 3, frozen; BiLSTM, attentive statistics",
+    features=FeatureConfig(
+        kinds=("whisper",),
+        encoder="whisper-tiny.en",
+        states=(2, 3),
+        n_fft=400,
+        hop_length=640,
+        n_frames=104,
+        level="relative",
+    ),
+    augmentation=dataclasses.replace(BEST.augmentation, n_variants=4),
+    model=ModelConfig(architecture="states_lstm", options=_OPTIONS),
+    training=TrainingConfig(
+        epochs=20,
+        batch_size=64,
+        min_steps=24,
+        max_steps=64,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_epochs=3,
+        ema_momentum=0.99,
+        monitor="epoch",
+        refit=True,
+    ),
+)
+
+RECIPES: tuple[Recipe, ...] = (
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-linear",
+        description="Whisper tiny.en, states 2 and 3, frozen; a linear classifier of statistics",
+        model=ModelConfig(architecture="states_lstm", options={**_OPTIONS, "heads": 0}),
+    ),
+    _FROZEN,
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-committee",
+        description="three of whisper-tiny-frozen in one model",
+        model=dataclasses.replace(_FROZEN.model, members=3),
+    ),
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-tuned",
+        description="whisper-tiny-frozen with the encoder's last block trained along",
+        features=FeatureConfig(
+            kinds=("whisper_mel",), n_fft=400, hop_length=160, n_frames=320, level="relative"
+        ),
+        model=ModelConfig(
+            architecture="whisper_lstm",
+            options={
+                "blocks": 3,
+                "states": [2, 3],
+                "trainable_blocks": 1,
+                "statistics_dropout": 0.5,
+            },
+        ),
+        training=dataclasses.replace(
+            _FROZEN.training,
+            start="whisper-tiny-frozen",
+            epochs=4,
+            warmup_epochs=1,
+            learning_rate=3e-4,
+            encoder_rate=0.1,
+        ),
+    ),
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-all",
+        description="whisper-tiny-frozen, trained on all other corpora too",
+        extra_corpora=("crema_d", "tess", "savee", "emodb"),
+        training=dataclasses.replace(_FROZEN.training, extra_share=0.7),
+    ),
+    dataclasses.replace(
+        _FROZEN,
+        name="whisper-tiny-released",
+        description="whisper-tiny-frozen on all five corpora, seven classes: the released model",
+        **RELEASED,
+    ),
+)
+CLAIMS: dict[str, Claim] = {}

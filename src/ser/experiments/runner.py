@@ -1,0 +1,351 @@
+"""A recipe becomes folds, runs and a report: the one place that strings the other modules together.
+
+A unit of work is one fold with one seed. Each has a run folder of its own, and is skipped once
+that is complete; so a cross-validation that was killed goes on in the epoch it was in. What a
+recipe learns from extra corpora before any fold, it learns once for each seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from joblib import delayed
+
+from ser.config import Recipe, to_dict
+from ser.experiments import protocols, recipes
+from ser.experiments.plans import PARTS, RUN_FILE, Plan, plan
+from ser.experiments.reports import metrics_of, predictions_of, recipe_of, report
+from ser.features import dataset
+from ser.models import backend
+from ser.project import MODEL_FILE, SerError, paths, shown, write_json, writing
+
+if TYPE_CHECKING:
+    from ser.training import batches
+
+__all__ = [
+    "Plan",
+    "load_parts",
+    "metrics_of",
+    "plan",
+    "predictions_of",
+    "pretrain",
+    "recipe_of",
+    "report",
+    "run",
+    "runs",
+    "start_of",
+    "train_fold",
+]
+
+
+def train_fold(
+    plan: Plan,
+    fold: int,
+    seed: int,
+    *,
+    every: int = 5,
+    n_jobs: int = -1,
+    tensorboard: bool = False,
+) -> Path:
+    """Train and test one fold with one seed, unless that was done before.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold : int
+        Index of the fold, from 0.
+    seed : int
+        Decides initial weights, dropout, order and variants.
+    every : int
+        Epochs between progress lines; 0 for none.
+    n_jobs : int
+        Processes that compute missing features.
+    tensorboard : bool
+        Write logs for TensorBoard into the run folder.
+
+    Returns
+    -------
+    Path
+        The run folder: ``model.keras``, ``history.csv``, ``predictions.csv`` (test clips),
+        ``predictions-train.csv``, ``predictions-validation.csv`` (not after a refit) and
+        ``run.json``. A part that the fold leaves empty has no predictions.
+
+    Raises
+    ------
+    SerError
+        When the fold does not exist, no clip can be read, or the disk is full.
+    """
+    if not 0 <= fold < len(plan.folds):
+        raise SerError(
+            f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}, found {fold}."
+        )
+    folder = plan.run_folder(fold, seed)
+    if (folder / RUN_FILE).exists():
+        return folder
+    backend.load()  # imports TensorFlow, which takes seconds
+    from ser import models
+    from ser.training import fitting
+
+    started_s = time.time()
+    there = [part for part in PARTS if getattr(plan.folds[fold], part)]
+    feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
+    title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
+    if plan.recipe.training.refit and "validation" in parts:
+        parts["train"] = parts["train"].joined(parts.pop("validation"))
+    model, history = fitting.fit(
+        plan.recipe,
+        parts["train"],
+        parts.get("validation"),
+        folder,
+        seed=seed,
+        title=title,
+        every=every,
+        tensorboard=tensorboard,
+        start=start_of(plan, fold, seed, every=every, n_jobs=n_jobs),
+    )
+    for name, part in parts.items():
+        probabilities = fitting.predict(model, feature_set, part.clips)
+        suffix = "" if name == "test" else f"-{name}"
+        table = feature_set.table.iloc[part.clips]
+        _write_predictions(
+            folder / f"predictions{suffix}.csv", plan, table, probabilities, fold, seed
+        )
+    card = _card(plan, fold, seed, history, model, time.time() - started_s)
+    models.describe(folder / MODEL_FILE, card)
+    write_json(folder / RUN_FILE, card)
+    (folder / "last.keras").unlink(missing_ok=True)
+    return folder
+
+
+def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
+    """Train on the extra corpora alone, unless that was done: what every fold begins with."""
+    recipe = plan.recipe
+    if not (recipe.training.extra_epochs and recipe.extra_corpora):
+        return None
+    backend.load()
+    from ser import models
+    from ser.training import batches, fitting
+
+    folder = plan.runs_folder / f"extra-seed-{seed}"
+    if not (folder / RUN_FILE).exists():
+        _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
+        whole = parts["train"]
+        clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
+        settings = dataclasses.replace(
+            recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
+        )
+        fitting.fit(
+            dataclasses.replace(recipe, training=settings),
+            batches.Part(whole.features, clips, labels),
+            None,
+            folder,
+            seed=seed,
+            title=f"extra corpora seed {seed}",
+            every=every,
+            every_class=False,
+        )
+        write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
+        (folder / "last.keras").unlink(missing_ok=True)
+    return models.load(folder / MODEL_FILE)
+
+
+def start_of(plan: Plan, fold: int, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
+    """Find the model that a fold begins with; train it, unless that was done before."""
+    recipe = plan.recipe
+    if recipe.training.start is None:
+        return pretrain(plan, seed, every=every, n_jobs=n_jobs)
+    from ser import models
+
+    first = recipes.get(recipe.training.start)
+    if recipe.training.refit and first.training.monitor != "epoch":
+        raise SerError(
+            f"recipe {recipe.name}: a refit begins with {first.name}, which chooses its epoch by "
+            f"{first.training.monitor}. Set its training.monitor to epoch."
+        )
+    same = ("corpora", "classes", "extra_corpora", "merge", "protocol")
+    first = dataclasses.replace(
+        first,
+        training=dataclasses.replace(first.training, refit=recipe.training.refit),
+        **{name: getattr(recipe, name) for name in same},
+    )
+    # the same table and folds: what it learns from, this fold may learn from
+    before = dataclasses.replace(plan, recipe=first)
+    return models.load(train_fold(before, fold, seed, every=every, n_jobs=n_jobs) / MODEL_FILE)
+
+
+def load_parts(
+    plan: Plan,
+    fold: int,
+    names: Sequence[str] = PARTS,
+    *,
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> tuple[dataset.FeatureSet, dict[str, batches.Part]]:
+    """Open the features of a fold.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold : int
+        Index of the fold, from 0.
+    names : sequence of str
+        Some of ``train``, ``validation`` and ``test``.
+    n_jobs : int
+        Processes that compute missing features.
+    progress : bool
+        Show a progress bar meanwhile.
+
+    Returns
+    -------
+    (FeatureSet, dict of str to Part)
+        The features of all clips of the plan, and the parts that were asked for.
+
+    Raises
+    ------
+    SerError
+        When no clip can be read, the disk is full, or the cache is damaged.
+    """
+    from ser.training import batches
+
+    feature_set = dataset.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
+    feature_set.verify()  # seconds at most; a damaged cache must not become a result
+    codes = {name: code for code, name in enumerate(plan.recipe.classes)}
+    labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
+    parts = {}
+    for name in names:
+        clips = feature_set.positions(getattr(plan.folds[fold], name))
+        extra = feature_set.table["corpus"].isin(plan.recipe.extra_corpora).to_numpy()[clips]
+        parts[name] = batches.Part(feature_set, clips, labels[clips], extra)
+    return feature_set, parts
+
+
+def _write_predictions(
+    path: Path, plan: Plan, table: pd.DataFrame, probabilities: np.ndarray, fold: int, seed: int
+) -> None:
+    frame = table[["clip_id", "speaker"]].assign(fold=fold, seed=seed, label=table["label"])
+    if protocols.get(plan.protocol).tested == "by others":
+        frame["trained_on"] = plan.folds[fold].name
+    for column, name in enumerate(plan.recipe.classes):
+        frame[name] = probabilities[:, column].astype(np.float64).round(6)
+    with writing(path) as temporary:
+        frame.sort_values("clip_id").to_csv(temporary, index=False)
+
+
+def _card(
+    plan: Plan, fold: int, seed: int, history: pd.DataFrame, model: Any, seconds: float
+) -> dict[str, Any]:
+    watched = history[plan.recipe.training.monitor].to_numpy()
+    best = watched.argmin() if plan.recipe.training.monitor == "val_loss" else watched.argmax()
+    packages = ("keras", "tensorflow", "librosa", "numpy", "audiomentations", "ser-honest")
+    return {
+        "classes": list(plan.recipe.classes),
+        "audio": to_dict(plan.recipe.audio),
+        "features": to_dict(plan.recipe.features),
+        "recipe": to_dict(plan.recipe),
+        "protocol": plan.protocol,
+        "fold": fold,
+        "test": plan.folds[fold].name,
+        "seed": seed,
+        "data_fingerprint": plan.fingerprint,
+        "n_parameters": int(model.count_params()),
+        "epochs": len(history),
+        "best_epoch": int(history["epoch"].iloc[best]),
+        "seconds": round(seconds, 1),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def run(
+    recipe: Recipe,
+    protocol: str | None = None,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    folds: Sequence[int] | None = None,
+    n_jobs: int = 1,
+    every: int = 5,
+    table: pd.DataFrame | None = None,
+) -> Path:
+    """Cross-validate a recipe, and write its report.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str, optional
+        A name from `ser.experiments.protocols.names`; the recipe's own where left out.
+    seeds : sequence of int
+        Every fold is trained once with each.
+    folds : sequence of int, optional
+        Only these folds; no report is written then, since it needs all of them.
+    n_jobs : int
+        Folds trained at the same time, in processes that share the cores.
+    every : int
+        Epochs between progress lines; 0 for none.
+    table : DataFrame, optional
+        The metadata table; read from ``data/interim`` where left out.
+
+    Returns
+    -------
+    Path
+        The report folder, or the folder of runs where `folds` is given.
+
+    Raises
+    ------
+    SerError
+        See `plan` and `train_fold`. Finished folds are kept; the same call goes on from there.
+    """
+    the_plan = plan(recipe, protocol, table)
+    chosen = range(len(the_plan.folds)) if folds is None else folds
+    units = [(fold, seed) for seed in seeds for fold in chosen]
+    todo = [unit for unit in units if not (the_plan.run_folder(*unit) / RUN_FILE).exists()]
+    print(
+        f"{recipe.name}, {the_plan.protocol}: {len(the_plan.table)} clips, {len(units)} trainings, "
+        f"{len(units) - len(todo)} of them done before. Runs: {shown(the_plan.runs_folder)}",
+        flush=True,
+    )
+    if todo:
+        dataset.build(the_plan.table, the_plan.front_end, progress=every > 0)
+    if n_jobs == 1:
+        for fold, seed in todo:
+            train_fold(the_plan, fold, seed, every=every)
+    else:
+        with backend.processes(n_jobs) as workers:
+            if recipe.training.extra_epochs:  # first, else two folds would do the same
+                first = sorted({seed for _, seed in todo})
+                list(workers(delayed(_first)(the_plan, seed, every, n_jobs) for seed in first))
+            jobs = (delayed(_in_worker)(the_plan, *unit, every, n_jobs) for unit in todo)
+            for done, folder in enumerate(workers(jobs), 1):
+                print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
+    return the_plan.runs_folder if folds is not None else report(the_plan, seeds)
+
+
+def _first(plan: Plan, seed: int, every: int, n_jobs: int) -> None:
+    backend.share_cores(n_jobs)
+    pretrain(plan, seed, every=every, n_jobs=1)
+
+
+def _in_worker(plan: Plan, fold: int, seed: int, every: int, n_jobs: int) -> Path:
+    backend.share_cores(n_jobs)
+    return train_fold(plan, fold, seed, every=every, n_jobs=1)
+
+
+def runs() -> list[Path]:
+    """List the finished runs, the newest first.
+
+    Returns
+    -------
+    list of Path
+        Run folders.
+    """
+    return paths().finished_runs()

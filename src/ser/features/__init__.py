@@ -1,0 +1,25 @@
+"""Recordings become arrays ``(n_clips, n_frames, n_features)``: extraction, augmentation, cache."""
+
+from ser.features.dataset import FeatureSet, FrontEnd, build
+from ser.features.extraction import (
+    FRONT_END_VERSION,
+    compute,
+    extract,
+    feature_names,
+    fit_length,
+    frame_times_s,
+    to_rows,
+)
+
+__all__ = [
+    "FRONT_END_VERSION",
+    "FeatureSet",
+    "FrontEnd",
+    "build",
+    "compute",
+    "extract",
+    "feature_names",
+    "fit_length",
+    "frame_times_s",
+    "to_rows",
+]

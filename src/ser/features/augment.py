@@ -1,0 +1,270 @@
+"""A waveform becomes another one of the same emotion; masks and mixup for feature batches.
+
+Waveform changes are audiomentations'. Each variant of a clip has a seed of its own, made from
+the clip's content, the variant's number and the configured seed, so it comes out the same on any
+machine, in any order, with any number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import random
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import soxr
+
+from ser.config import AugmentationConfig, MaskingConfig, counting, stable_hash, to_dict
+
+# Part of every cache key. Raise it when a change here changes any variant.
+AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
+CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise", "speed")
+
+_BORROWED = threading.Lock()
+
+
+def variant(
+    waveform: np.ndarray,
+    sample_rate_hz: int,
+    config: AugmentationConfig,
+    *,
+    content: str,
+    number: int,
+) -> np.ndarray:
+    """Make one variant of a clip.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        The original; it is not changed.
+    sample_rate_hz : int
+        Its rate.
+    config : AugmentationConfig
+        Which changes, how strong, how likely.
+    content : str
+        What identifies the clip's sound, usually its ``pcm_sha256``.
+    number : int
+        0 is the original itself, 1 the first variant.
+
+    Returns
+    -------
+    ndarray of float32, shape (any,)
+        The variant; time stretching changes its length.
+    """
+    if number == 0:
+        return waveform
+    seed = variant_seed(config, content=content, number=number)
+    return apply(waveform, sample_rate_hz, config, rng=np.random.default_rng(seed))
+
+
+def variant_seed(config: AugmentationConfig, *, content: str, number: int) -> int:
+    """Derive a variant's seed from what it is a variant of."""
+    digest = hashlib.sha256(f"{content} {number} {config.seed}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def variants_hash(config: AugmentationConfig) -> str:
+    """Name what decides the variants, whatever their number."""
+    fields = {k: v for k, v in counting(to_dict(config)).items() if k != "n_variants"}
+    return stable_hash(fields, AUGMENTATION_VERSION)
+
+
+def apply(
+    waveform: np.ndarray,
+    sample_rate_hz: int,
+    config: AugmentationConfig,
+    *,
+    rng: np.random.Generator,
+    only: str | None = None,
+) -> np.ndarray:
+    """Draw changes and apply them, in the order of ``CHANGES``.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        Not changed.
+    sample_rate_hz : int
+        Its rate.
+    config : AugmentationConfig
+        Which changes, how strong, how likely.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+    only : str, optional
+        Apply just this change, for certain; one of ``CHANGES``. For hearing what each one does.
+
+    Returns
+    -------
+    ndarray of float32, shape (any,)
+        Not clipped: a gain may take samples over full scale.
+
+    Raises
+    ------
+    ValueError
+        When `only` is none of ``CHANGES``.
+    """
+    if only is not None and only not in CHANGES:
+        raise ValueError(f"no change {only!r}. Allowed: {', '.join(CHANGES)}.")
+    transforms = _transforms(config)
+    result = waveform
+    for name in CHANGES:
+        probability = getattr(config, f"{name}_p")
+        drawn, seed = rng.random() < probability, int(rng.integers(2**32))
+        if drawn if only is None else name == only:
+            if name == "speed":
+                changed = _speed(result, config.speed_rate, seed)
+            else:
+                with _seeded(seed):
+                    changed = transforms[name](samples=result, sample_rate=sample_rate_hz)
+            # a room must not also make the voice louder: what changes the level is the gain
+            result = changed * _level_ratio(result, changed) if name == "room" else changed
+    return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _level_ratio(before: np.ndarray, after: np.ndarray) -> float:
+    """Give the factor that brings `after` to the root mean square of `before`."""
+    power = float(np.mean(np.square(after, dtype=np.float64)))
+    return float(np.sqrt(np.mean(np.square(before, dtype=np.float64)) / power)) if power else 1.0
+
+
+def _transforms(c: AugmentationConfig) -> dict[str, Callable[..., np.ndarray]]:
+    import audiomentations  # takes seconds, and a worker that makes no variants needs it not
+
+    low, high = c.shift_fraction
+    return {
+        "stretch": audiomentations.TimeStretch(*c.stretch_rate, leave_length_unchanged=False, p=1),
+        "pitch": audiomentations.PitchShift(*c.pitch_semitones, p=1),
+        "shift": audiomentations.Shift(low, high, rollover=False, p=1),
+        # image sources only: ray tracing draws from a generator that cannot be seeded
+        "room": audiomentations.RoomSimulator(
+            use_ray_tracing=False, max_order=6, leave_length_unchanged=True, p=1
+        ),
+        "band_pass": audiomentations.BandPassFilter(min_center_freq=800, max_center_freq=3000, p=1),
+        "gain": audiomentations.Gain(*c.gain_db, p=1),
+        "noise": audiomentations.AddGaussianSNR(*c.noise_snr_db, p=1),
+    }
+
+
+def _speed(waveform: np.ndarray, rates: tuple[float, float], seed: int) -> np.ndarray:
+    """Play a clip at another speed; audiomentations has only stretching that keeps the pitch."""
+    rate = np.random.default_rng(seed).uniform(*rates)
+    return soxr.resample(waveform, rate, 1.0)
+
+
+class _SeededNumPy:
+    """NumPy, with a generator of its own in place of the global one."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.RandomState(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@functools.cache
+def _library() -> list[dict[str, Any]]:
+    return [vars(m) for name, m in list(sys.modules.items()) if name.startswith("audiomentations.")]
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Let audiomentations draw from seeded generators instead of the global ones."""
+    stand_ins: dict[str, Any] = {"random": random.Random(seed), "np": _SeededNumPy(seed)}
+    originals: dict[str, Any] = {"random": random, "np": np}
+    borrowed = [(module, name) for module in _library() for name in originals if name in module]
+    with _BORROWED, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="audiomentations")
+        for module, name in borrowed:
+            module[name] = stand_ins[name]
+        try:
+            yield
+        finally:
+            for module, name in borrowed:
+                module[name] = originals[name]
+
+
+def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:
+    """Hide stretches of time and bands of features (SpecAugment).
+
+    Parameters
+    ----------
+    batch : ndarray, shape (n_clips, n_frames, n_features)
+        Not changed. Rows that are zero throughout are padding.
+    config : MaskingConfig
+        How many masks, how wide.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+
+    Returns
+    -------
+    ndarray, shape (n_clips, n_frames, n_features)
+        Hidden values are replaced by the clip's own mean of that feature over its unpadded frames.
+
+    References
+    ----------
+    Park et al., "SpecAugment", Interspeech 2019.
+    """
+    if not config.n_time_masks and not config.n_feature_masks:
+        return batch
+    batch = batch.copy()
+    n_features = batch.shape[2]
+    for clip in batch:
+        n_valid = n_valid_frames(clip)
+        if n_valid == 0:
+            continue
+        mean = clip[:n_valid].mean(axis=0)
+        for _ in range(config.n_time_masks):
+            width = int(rng.integers(min(config.max_time_frames, n_valid // 2) + 1))
+            start = int(rng.integers(n_valid - width + 1))
+            clip[start : start + width] = mean
+        for _ in range(config.n_feature_masks):
+            width = int(rng.integers(min(config.max_feature_bins, n_features // 2) + 1))
+            start = int(rng.integers(n_features - width + 1))
+            clip[:n_valid, start : start + width] = mean[start : start + width]
+    return batch
+
+
+def n_valid_frames(clip: np.ndarray) -> int:
+    """Count the frames before the padding."""
+    return int(np.max(np.flatnonzero(np.any(clip != 0, axis=1)), initial=-1)) + 1
+
+
+def mixup(
+    batch: np.ndarray, targets: np.ndarray, alpha: float, *, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend every clip with another one of the batch, and their labels alike.
+
+    Parameters
+    ----------
+    batch : ndarray, shape (n_clips, n_frames, n_features)
+        Features.
+    targets : ndarray, shape (n_clips, n_classes)
+        One-hot or soft labels.
+    alpha : float
+        Parameter of the beta distribution the blend is drawn from; 0 leaves all as it is.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Of the shapes of `batch` and `targets`.
+
+    References
+    ----------
+    Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018.
+    """
+    if alpha <= 0 or len(batch) < 2:
+        return batch, targets
+    share = rng.beta(alpha, alpha, size=len(batch)).astype(batch.dtype)
+    share = np.maximum(share, 1 - share)
+    partner = rng.permutation(len(batch))
+    weight = share[:, None, None]
+    mixed = weight * batch + (1 - weight) * batch[partner]
+    return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]

@@ -1,0 +1,245 @@
+"""A waveform becomes an array of shape ``(n_frames, n_features)``; librosa does the computing.
+
+The same functions serve training and inference, so what a model hears is the same in both.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import librosa
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from ser.audio import to_waveform
+from ser.config import AudioConfig, FeatureConfig
+from ser.features import encoders
+from ser.project import SerError
+
+# Part of every cache key. Raise it when a change here or in `ser.audio` changes any value.
+FRONT_END_VERSION = f"1-librosa-{version('librosa')}"
+
+
+def compute(
+    samples: Any, sample_rate_hz: float, audio: AudioConfig, features: FeatureConfig
+) -> np.ndarray:
+    """Turn samples of any rate and channel count into what a model takes.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
+        See `ser.audio.to_waveform`.
+    sample_rate_hz : float
+        Rate of `samples`.
+    audio : AudioConfig
+        Sample rate and trimming.
+    features : FeatureConfig
+        What to compute.
+
+    Returns
+    -------
+    ndarray of float32, shape (features.n_rows, n_features)
+        Frames, padded with zeros or cut at the end; or their statistics.
+
+    Raises
+    ------
+    AudioError
+        When the samples cannot be used.
+    """
+    waveform = to_waveform(samples, sample_rate_hz, audio)
+    return to_rows(extract(waveform, audio.sample_rate_hz, features), features)
+
+
+def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
+    """Compute the features of a whole waveform.
+
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        Full scale is -1 to 1.
+    sample_rate_hz : int
+        Its rate.
+    config : FeatureConfig
+        What to compute, stacked along the feature axis in the order of ``config.kinds``.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_samples // hop_length, n_features)
+        One row per frame; frame ``t`` is centred on sample ``t * hop_length``. A waveform shorter
+        than one window is first padded with silence to the window's length. Of pretrained encoders
+        at most ``config.n_frames`` rows, from what lies within them.
+
+    Raises
+    ------
+    SerError
+        When the sample rate cannot carry a feature (spectral contrast needs over 12.8 kHz, a
+        pretrained encoder exactly 16 kHz) or the window cannot resolve it, the mel range reaches
+        over half the sample rate, or an encoder's weights are not on this machine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> extract(np.zeros(22_050, np.float32), 22_050, FeatureConfig()).shape
+    (44, 40)
+    """
+    _check_rate(sample_rate_hz, config)
+    if len(waveform) < config.n_fft:
+        waveform = np.pad(waveform, (0, config.n_fft - len(waveform)))
+    if config.is_pretrained:
+        return _pretrained(waveform[: config.n_frames * config.hop_length], config)
+    spectrum = _Spectrum(waveform, sample_rate_hz, config)
+    with _blas().limit(limits=1, user_api="blas"):  # else the last digits follow the core count
+        stacked = np.concatenate([_KINDS[kind](spectrum) for kind in config.kinds], axis=0)
+    layers = [stacked]
+    for order in range(1, config.n_deltas + 1):
+        layers.append(librosa.feature.delta(stacked, order=order, mode="nearest"))
+    return np.ascontiguousarray(np.concatenate(layers, axis=0).T, dtype=np.float32)
+
+
+def fit_length(features: np.ndarray, n_frames: int) -> np.ndarray:
+    """Cut the end off, or pad it with zeros."""
+    features = features[:n_frames]
+    return np.pad(features, ((0, n_frames - len(features)), (0, 0)))
+
+
+def to_rows(features: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Give frames the number of rows that a model takes, or reduce them to statistics."""
+    if not config.statistics:
+        return fit_length(features, config.n_frames)
+    frames = features[: config.n_frames]
+    return np.stack([getattr(np, name)(frames, axis=0) for name in config.statistics])
+
+
+def feature_names(config: FeatureConfig) -> list[str]:
+    """Name every column."""
+    if config.kinds[0] in ("whisper", "ssl"):
+        width = encoders.width_of(config)
+        return [f"state {state} channel {i}" for state in config.states for i in range(width)]
+    sizes = {"mfcc": config.n_mfcc, "log_mel": config.n_mels, "chroma": config.n_chroma}
+    sizes |= {"spectral_contrast": 7, "whisper_mel": encoders.N_MELS}
+    names = []
+    for kind in config.kinds:
+        size = sizes.get(kind)
+        names += [kind] if size is None else [f"{kind} {i}" for i in range(size)]
+    prefixes = ["", "delta ", "delta2 "][: config.n_deltas + 1]
+    return [prefix + name for prefix in prefixes for name in names]
+
+
+def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
+    """Give the time at the centre of each frame."""
+    return np.arange(n_frames) * config.hop_length / sample_rate_hz
+
+
+def _pretrained(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    if config.kinds == ("whisper_mel",):
+        return encoders.log_mel(waveform, config.level)
+    if config.kinds == ("ssl",):
+        from ser.features import ssl
+
+        return ssl.states(waveform, config)
+    return encoders.states(waveform, config)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+class _Spectrum:
+    """What several features share, computed once: the short-time Fourier transform and its kin."""
+
+    def __init__(self, waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> None:
+        self.waveform, self.sample_rate_hz, self.config = waveform, sample_rate_hz, config
+
+    @functools.cached_property
+    def magnitude(self) -> np.ndarray:
+        n_fft, hop = self.config.n_fft, self.config.hop_length
+        return np.abs(librosa.stft(self.waveform, n_fft=n_fft, hop_length=hop))
+
+    @functools.cached_property
+    def log_mel(self) -> np.ndarray:
+        c = self.config
+        basis = _mel_basis(self.sample_rate_hz, c.n_fft, c.n_mels, c.fmin_hz, c.fmax_hz)
+        ref = np.max if c.level == "relative" else 1.0
+        return librosa.power_to_db(basis @ (self.magnitude**2), ref=ref)
+
+
+@functools.lru_cache(maxsize=8)
+def _mel_basis(
+    sample_rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None
+) -> np.ndarray:
+    # librosa.feature.mfcc makes this filter bank anew for every clip, a third of its time
+    return librosa.filters.mel(
+        sr=sample_rate_hz, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz
+    )
+
+
+def _mfcc(spectrum: _Spectrum) -> np.ndarray:
+    return librosa.feature.mfcc(S=spectrum.log_mel, n_mfcc=spectrum.config.n_mfcc)
+
+
+def _chroma(spectrum: _Spectrum) -> np.ndarray:
+    return librosa.feature.chroma_stft(
+        S=spectrum.magnitude**2,
+        sr=spectrum.sample_rate_hz,
+        n_fft=spectrum.config.n_fft,
+        n_chroma=spectrum.config.n_chroma,
+        tuning=0.0,  # speech has no concert pitch; estimating one is slow and adds noise
+    )
+
+
+def _spectral_contrast(spectrum: _Spectrum) -> np.ndarray:
+    return librosa.feature.spectral_contrast(
+        S=spectrum.magnitude, sr=spectrum.sample_rate_hz, n_fft=spectrum.config.n_fft
+    )
+
+
+def _zero_crossing_rate(spectrum: _Spectrum) -> np.ndarray:
+    n_fft, hop = spectrum.config.n_fft, spectrum.config.hop_length
+    return librosa.feature.zero_crossing_rate(spectrum.waveform, frame_length=n_fft, hop_length=hop)
+
+
+def _rms(spectrum: _Spectrum) -> np.ndarray:
+    n_fft, hop = spectrum.config.n_fft, spectrum.config.hop_length
+    rms = librosa.feature.rms(y=spectrum.waveform, frame_length=n_fft, hop_length=hop)
+    return librosa.util.normalize(rms, axis=1) if spectrum.config.level == "relative" else rms
+
+
+_KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {
+    "mfcc": _mfcc,
+    "log_mel": lambda spectrum: spectrum.log_mel,
+    "chroma": _chroma,
+    "spectral_contrast": _spectral_contrast,
+    "zero_crossing_rate": _zero_crossing_rate,
+    "rms": _rms,
+}
+
+
+def _check_rate(sample_rate_hz: int, config: FeatureConfig) -> None:
+    if config.is_pretrained:
+        if sample_rate_hz != encoders.SAMPLE_RATE_HZ:
+            raise SerError(
+                f"{config.kinds[0]} needs a sample rate of 16,000 Hz, found {sample_rate_hz}. Set "
+                "audio.sample_rate_hz."
+            )
+        return
+    if "spectral_contrast" in config.kinds and sample_rate_hz <= 12_800:
+        raise SerError(
+            "spectral_contrast looks up to 6.4 kHz and needs a sample rate over 12,800 Hz, "
+            f"found {sample_rate_hz}. Raise audio.sample_rate_hz or leave it out of features.kinds."
+        )
+    if "spectral_contrast" in config.kinds and config.n_fft * 200 < sample_rate_hz:
+        raise SerError(
+            "spectral_contrast has bands of 200 Hz and needs a window of at least "
+            f"{-(-sample_rate_hz // 200)} samples at {sample_rate_hz} Hz, found {config.n_fft}. "
+            "Raise features.n_fft or leave it out of features.kinds."
+        )
+    top = config.fmax_hz or sample_rate_hz / 2
+    if not config.fmin_hz < top <= sample_rate_hz / 2:
+        raise SerError(
+            f"features.fmin_hz to fmax_hz must lie within 0 to {sample_rate_hz / 2:.0f} Hz (half "
+            f"the sample rate), found {config.fmin_hz:g} to {top:g}."
+        )

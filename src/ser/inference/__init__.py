@@ -1,0 +1,5 @@
+"""A trained model and a recording become an answer. Neither TensorFlow nor librosa is imported."""
+
+from ser.inference.model import Model, Prediction, find_model, load_model
+
+__all__ = ["Model", "Prediction", "find_model", "load_model"]

@@ -1,0 +1,83 @@
+"""Decode a file that a stranger sent: in a process of its own, with limits on time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from ser.audio import decode
+from ser.project import AudioError
+
+MAX_BYTES = 20_000_000
+MAX_SECONDS = 120.0
+TIMEOUT_S = 5.0
+START_S = 30.0  # a process may need so long to begin on a busy machine; decoding has not begun then
+MEMORY_BYTES = 2_000_000_000
+_AT_ONCE = threading.BoundedSemaphore(2)
+
+
+def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> tuple[np.ndarray, int]:
+    """Read a recording without trusting it."""
+    path = Path(path)
+    size = path.stat().st_size if path.is_file() else 0
+    if size > MAX_BYTES:
+        raise AudioError(
+            f"the file has {size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are taken. Cut or "
+            "compress it."
+        )
+    method = "forkserver" if sys.platform == "linux" else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["ser.audio"])
+    with _AT_ONCE:
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_work, args=(str(path), theirs), daemon=True)
+        child.start()
+        theirs.close()
+        try:
+            found = None
+            with contextlib.suppress(EOFError, OSError):
+                if ours.poll(START_S) and ours.recv() == "begun" and ours.poll(timeout_s):
+                    found = ours.recv()
+        finally:
+            child.kill()
+            child.join()
+            ours.close()
+    if found is None:
+        raise AudioError(
+            f"the file was not decoded within {timeout_s:.0f} s and the memory it may take. "
+            "Convert it to WAV or FLAC."
+        )
+    if isinstance(found, str):
+        raise AudioError(found)
+    return found
+
+
+def _work(path: str, results: Any) -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource  # not on Windows
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    results.send("begun")
+    try:
+        with contextlib.suppress(soundfile.LibsndfileError, OSError):
+            facts = soundfile.info(path)
+            if facts.duration > MAX_SECONDS:
+                results.send(
+                    f"the recording is {facts.duration:.0f} s long; at most {MAX_SECONDS:.0f} s "
+                    "are taken. Cut it."
+                )
+                return
+        recording = decode(path)
+        results.send((recording.samples, recording.sample_rate_hz))
+    except AudioError as error:
+        results.send(str(error).replace(f"{path}: ", "the recording: "))
+    except Exception as error:
+        results.send(f"the recording: cannot be decoded ({type(error).__name__}).")

@@ -1,0 +1,85 @@
+"""Import Keras without the noise TensorFlow makes, and start processes that train with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from joblib import Parallel
+
+
+def load() -> ModuleType:
+    """Import Keras and start its backend, quietly.
+
+    TensorFlow reports missing GPU libraries on the standard error stream before its log level
+    counts. That stream is set aside meanwhile; should the import fail, what was written to it is
+    shown. ``KERAS_BACKEND`` chooses another backend, as always with Keras, and
+    ``TF_ENABLE_ONEDNN_OPTS=0`` does without Intel's kernels, which TensorFlow uses on any
+    processor here.
+
+    Returns
+    -------
+    module
+        ``keras``.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # convolutions take half the time; TensorFlow itself uses it only from AVX-512 up
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it counts traces of each model
+    with _native_errors_aside():
+        import keras
+
+        keras.ops.convert_to_numpy(keras.ops.zeros(1))  # starts the device, which logs too
+    if keras.config.backend() == "tensorflow":
+        # in a notebook, its logger gives itself another level when it is first made
+        sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
+    return keras
+
+
+@contextlib.contextmanager
+def processes(n_jobs: int) -> Iterator[Parallel]:
+    """Start processes for trainings that share nothing."""
+    from joblib import Parallel  # a tenth of a second, which `ser predict` does without
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
+            yield workers
+
+
+def share_cores(n_jobs: int) -> None:
+    """Give this process its share of the cores; counts before Keras is imported."""
+    if n_jobs > 1:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, (os.cpu_count() or 1) // n_jobs))
+        os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+
+
+@contextlib.contextmanager
+def _native_errors_aside() -> Iterator[None]:
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # no such stream: a windowed program, a service
+        yield
+        return
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,197 @@
+"""Where data, models and reports lie; the error that users see; files that are whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+MODEL_FILE = "model.keras"  # of a run folder
+
+
+class SerError(Exception):
+    """Something a user can put right: what was expected, what was found, what to do.
+
+    The command line prints the message as one line and exits with code 2. Everything that is
+    not a ``SerError`` is a bug in this package.
+
+    Examples
+    --------
+    >>> raise SerError("no corpus named 'ravdes'. Known: ravdess, tess.")
+    Traceback (most recent call last):
+        ...
+    ser.project.SerError: no corpus named 'ravdes'. Known: ravdess, tess.
+    """
+
+
+class AudioError(SerError):
+    """A recording that cannot be read, or that holds nothing to analyse."""
+
+
+class CacheError(SerError):
+    """A cached file that is not what was written, or that another process holds."""
+
+
+def unknown(what: str, allowed: Iterable[str], name: str, *, word: str = "Allowed") -> SerError:
+    """Make the error for a name that does not exist."""
+    allowed = list(allowed)
+    close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return SerError(f"{what}.{hint} {word}: {', '.join(allowed)}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+    """The project's folders."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """Corpora as released, never changed."""
+        return self.root / "data" / "raw"
+
+    @property
+    def interim(self) -> Path:
+        """The metadata table."""
+        return self.root / "data" / "interim"
+
+    @property
+    def processed(self) -> Path:
+        """Cached features."""
+        return self.root / "data" / "processed"
+
+    @property
+    def metadata(self) -> Path:
+        """The metadata table's file."""
+        return self.interim / "metadata.parquet"
+
+    @property
+    def models(self) -> Path:
+        """Released models."""
+        return self.root / "models"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs."""
+        return self.root / "models" / "runs"
+
+    def finished_runs(self) -> list[Path]:
+        """List the folders of finished trainings, the newest first; ladders do not count."""
+        files = self.runs.glob("*/*/fold-*/run.json")
+        return [f.parent for f in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True)]
+
+    @property
+    def reports(self) -> Path:
+        """Results: one folder per recipe and protocol."""
+        return self.root / "reports"
+
+
+def paths() -> Paths:
+    """Find the project's folder."""
+    if os.environ.get("SER_ROOT"):
+        return Paths(Path(os.environ["SER_ROOT"]).expanduser().absolute())
+    repository = Path(__file__).resolve().parents[2]
+    return Paths(repository if (repository / "pyproject.toml").exists() else Path.cwd())
+
+
+def shown(path: Path) -> str:
+    """Write a path the way it should be read: relative to the project where it lies inside.
+
+    Parameters
+    ----------
+    path : Path
+        Any path.
+
+    Returns
+    -------
+    str
+        The path relative to `paths().root`, or unchanged when it lies elsewhere.
+    """
+    try:
+        return Path(path).absolute().relative_to(paths().root).as_posix()
+    except ValueError:
+        return str(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Write a file aside and rename it over `path` when the block ends without error."""
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> SerError:
+    """Turn an error of the operating system into one line with a remedy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free_mb = shutil.disk_usage(_existing_parent(path)).free / 1e6
+        return SerError(
+            f"{path}: the disk is full ({free_mb:.0f} MB free). Free some space and run the same "
+            "command again; finished work is kept."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SerError(
+            f"{path}: no permission to write there. Change the folder's permissions, or set "
+            "SER_ROOT to a folder of your own."
+        )
+    return SerError(f"{path}: cannot be written ({error.strerror or error}).")
+
+
+def _existing_parent(path: Path) -> Path:
+    for folder in path.absolute().parents:
+        if folder.exists():
+            return folder
+    return Path.cwd()
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Compute the checksum of a file of any size."""
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    with writing(path) as temporary:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SerError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
+        raise SerError(
+            f"{path}: expected JSON, found something else ({error}). Delete the file and run the "
+            "step that makes it again."
+        ) from error
