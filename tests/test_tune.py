@@ -11,10 +11,9 @@ import pytest
 from conftest import one_line
 from test_experiment import RECIPE
 
-from ser.config import Recipe, from_dict
+from ser.config import Recipe, changed, from_dict
 from ser.experiments import runner as experiment
 from ser.studies import tuning as tune
-from ser.studies.tuning import changed
 from ser.training import fitting as training
 
 SPACE = {

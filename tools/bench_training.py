@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from ser.config import changed
 from ser.experiments import recipes
 from ser.experiments import runner as experiment
 from ser.models import backend
 from ser.project import paths, shown, write_json
-from ser.studies.tuning import changed
 
 RECIPES = ("mfcc-attention", "best-scratch")
 ANSWERED = ("mfcc-attention-augmented", "cnn-transformer")

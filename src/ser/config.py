@@ -2,14 +2,19 @@
 
 A `Recipe` holds everything that decides a result: corpora and classes, audio, features,
 augmentation, model, training. It goes to JSON and back, and has a hash that changes exactly
-when one of those settings does.
+when one of those settings does, or the code of a function that a reader registered and the
+settings name (`ser.features.register`, `ser.features.augment.register`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
+import sys
+import types
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -30,6 +35,7 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
 _RANGES = {
     "noise_snr_db": (-100.0, 100.0),
@@ -40,6 +46,21 @@ _RANGES = {
     "speed_rate": (0.5, 2.0),
 }
 T = TypeVar("T")
+
+# What a reader adds by name: features and augmentations, to the function that computes them.
+CUSTOM: dict[str, dict[str, Callable[..., Any]]] = {"features": {}, "augmentations": {}}
+
+
+def _check_known(what: str, names: Any, built_in: tuple[str, ...] = ()) -> None:
+    """Refuse names that are neither built in nor registered."""
+    allowed = (*built_in, *CUSTOM[what])
+    where = "ser.features" if what == "features" else "ser.features.augment"
+    for name in names:
+        if name not in allowed:
+            raise ValueError(
+                f"no {what[:-1]} named {name!r}. Allowed: {', '.join(allowed) or 'none'}, and what "
+                f"@{where}.register({name!r}) adds in this process"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -93,7 +114,7 @@ class FeatureConfig:
         Which states of the encoder: 0 is the input of its first block, 1 that block's output.
     """
 
-    kinds: tuple[Literal[FEATURE_KINDS], ...] = ("mfcc",)  # type: ignore[valid-type]
+    kinds: tuple[str, ...] = ("mfcc",)
     n_mfcc: Count = 40
     n_mels: Count = 128
     n_chroma: Count = 12
@@ -122,6 +143,7 @@ class FeatureConfig:
     def _check(self) -> FeatureConfig:
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise ValueError("kinds needs at least one feature and each only once")
+        _check_known("features", self.kinds, FEATURE_KINDS)
         if len(set(self.statistics)) != len(self.statistics):
             raise ValueError("statistics may name each only once")
         if self.n_mfcc > self.n_mels:
@@ -170,29 +192,33 @@ class AugmentationConfig:
     speed_rate : (float, float)
         Speed factor of the tape: pitch and formants move with the tempo, as if the speaker were
         smaller or larger (Ko et al., 2015); 0.5 to 2.
+    custom_p : dict of str to float
+        Augmentations added with `ser.features.augment.register`: name to probability.
     seed : int
         Part of the seed of every variant, beside the clip's content and the variant's number.
     """
 
     n_variants: Annotated[int, Field(ge=0, le=64)] = 0
-    noise_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    noise_p: Probability = 0.5
     noise_snr_db: Range = (10.0, 30.0)
-    pitch_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    pitch_p: Probability = 0.5
     pitch_semitones: Range = (-2.0, 2.0)
-    stretch_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    stretch_p: Probability = 0.5
     stretch_rate: Range = (0.9, 1.1)
-    gain_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    gain_p: Probability = 0.5
     gain_db: Range = (-6.0, 6.0)
-    shift_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    shift_p: Probability = 0.0
     shift_fraction: Range = (-0.1, 0.1)
-    room_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    band_pass_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    speed_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    room_p: Probability = 0.0
+    band_pass_p: Probability = 0.0
+    speed_p: Probability = 0.0
     speed_rate: Range = (0.9, 1.1)
+    custom_p: dict[str, Probability] = dataclasses.field(default_factory=dict)
     seed: int = 0
 
     @model_validator(mode="after")
     def _check(self) -> AugmentationConfig:
+        _check_known("augmentations", self.custom_p)
         for name, (lowest, highest) in _RANGES.items():
             low, high = getattr(self, name)
             if not lowest <= low <= high <= highest:
@@ -268,8 +294,6 @@ class TrainingConfig:
         Initial rate of Adam.
     clip_norm : float or None
         Largest norm of each gradient.
-    encoder_rate : float
-        Factor on the learning rate of a pretrained encoder's layers.
     weight_decay : float
         Decoupled weight decay (AdamW); 0 for none.
     label_smoothing : float
@@ -282,10 +306,6 @@ class TrainingConfig:
     extra_epochs : int
         Before any fold, train so many epochs on the extra corpora alone, once for each seed; every
         fold then begins with those weights. 0 for none.
-    start : str or None
-        A recipe, or a JSON file with one: every fold begins with the weights that this recipe
-        gets on the same clips with the same seed, where it has the same layers. So a head is
-        trained on states of a frozen encoder first, and then the encoder with it.
     mixup_alpha : float
         Parameter of mixup's beta distribution (Zhang et al., 2018); 0 for no mixup.
     monitor : str
@@ -318,13 +338,11 @@ class TrainingConfig:
     max_steps: Count | None = None
     learning_rate: Positive = 1e-3
     clip_norm: Positive | None = 1.0
-    encoder_rate: Positive = 1.0
     weight_decay: NonNegative = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = True
     extra_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     extra_epochs: Annotated[int, Field(ge=0)] = 0
-    start: str | None = None
     mixup_alpha: NonNegative = 0.0
     monitor: Literal["val_loss", "val_accuracy", "val_uar", "epoch"] = "val_loss"
     patience: Count = 15
@@ -341,8 +359,6 @@ class TrainingConfig:
             raise ValueError(f"refit needs monitor 'epoch', found {self.monitor!r}")
         if self.max_steps is not None and self.max_steps < self.min_steps:
             raise ValueError(f"max_steps {self.max_steps} is less than min_steps {self.min_steps}")
-        if self.start and self.extra_epochs:
-            raise ValueError("a training begins with start or with extra_epochs, not with both")
         return self
 
 
@@ -398,11 +414,57 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[T], values: Any, *, source: str = "settings") -> T:
-    """Check plain values and make a settings dataclass of them."""
+    """Check plain values and make a settings dataclass of them; older recipes are read too.
+
+    Parameters
+    ----------
+    kind : type
+        One of the classes above.
+    values : dict
+        As `to_dict` gives them; fields that are missing have their default.
+    source : str
+        Where the values come from; errors begin with it.
+
+    Raises
+    ------
+    SerError
+        When a field is unknown or holds a wrong value; says which, and what is allowed.
+    """
+    if kind is Recipe and isinstance(values, dict):
+        values = _up_to_date(values)
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise SerError(f"{source}: {_first_problem(kind, error)}") from error
+
+
+# Fields that recipes no longer have, with the value that says the same as their absence.
+_GONE = {"start": None, "encoder_rate": 1.0}
+_RENAMED = {
+    "residual_lstm": ("residual", {}),
+    "cnn_transformer": ("residual", {"sequence": "transformer"}),
+    "states_lstm": ("encoder_states", {}),
+    "parallel": ("cnn_beside_lstm", {}),
+}
+
+
+def _up_to_date(values: dict[str, Any]) -> dict[str, Any]:
+    """Read what an earlier version of this package wrote."""
+    values = dict(values)
+    if isinstance(training := values.get("training"), dict):
+        values["training"] = {
+            name: value
+            for name, value in training.items()
+            if name not in _GONE or value != _GONE[name]
+        }
+    model = values.get("model")
+    if isinstance(model, dict) and model.get("architecture") in _RENAMED:
+        name, more = _RENAMED[model["architecture"]]
+        options = {**more, **model.get("options", {})}
+        if options.get("join") == "concatenate":  # the only way there is now
+            del options["join"]
+        values["model"] = {**model, "architecture": name, "options": options}
+    return values
 
 
 def _first_problem(kind: type, error: ValidationError) -> str:
@@ -425,46 +487,127 @@ def load_recipe(path: Path) -> Recipe:
     return from_dict(Recipe, read_json(Path(path)), source=str(path))
 
 
-# Fields that came after results were published, each with the value that leaves everything as it
-# was: with that value they do not count, so that caches and runs made before stay valid.
-_NEUTRAL: dict[str, Any] = {
-    "statistics": [],
-    "level": "absolute",
-    "encoder": None,
-    "states": [],
-    "speed_p": 0.0,
-    "speed_rate": [0.9, 1.1],
-    "extra_corpora": [],
-    "extra_share": 0.5,
-    "extra_epochs": 0,
-    "start": None,
-    "encoder_rate": 1.0,
-    "schedule": "plateau",
-    "warmup_epochs": 0,
-    "ema_momentum": 0.0,
-    "refit": False,
-    "min_steps": 1,
-    "max_steps": None,
-    "members": 1,
-}
+def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Change settings of a recipe by name.
 
+    Parameters
+    ----------
+    recipe : Recipe
+        Not changed itself.
+    settings : mapping
+        Dotted names to values, such as ``{"training.learning_rate": 1e-3}``.
 
-def counting(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out fields that came later and have their neutral value."""
-    return {
-        name: counting(value) if isinstance(value, dict) and name != "options" else value
-        for name, value in values.items()
-        if name not in _NEUTRAL or value != _NEUTRAL[name]
-    }
+    Returns
+    -------
+    Recipe
+        Checked like any other.
+
+    Raises
+    ------
+    SerError
+        When there is no such setting, or the value is not allowed.
+
+    Examples
+    --------
+    >>> recipe = Recipe(name="mine", corpora=("savee",), classes=("angry", "sad"))
+    >>> changed(recipe, {"features.n_mfcc": 20}).features.n_mfcc
+    20
+    """
+    values = to_dict(recipe)
+    for name, value in settings.items():
+        *path, last = name.split(".")
+        inner = values
+        for part in path:
+            if not isinstance(inner.get(part), dict):
+                raise SerError(f"no setting {name!r}: {part} is no group of settings.")
+            inner = inner[part]
+        inner[last] = value
+    return from_dict(Recipe, values, source=f"recipe {recipe.name}")
 
 
 def stable_hash(*parts: Any) -> str:
-    """Hash settings so that the same values give the same name on any machine."""
+    """Hash settings so that the same values give the same name on any machine.
+
+    The name, description and protocol of a recipe do not count. The code of registered functions
+    that the settings name does.
+    """
     values = []
     for part in parts:
-        value = counting(to_dict(part)) if dataclasses.is_dataclass(part) else part
+        value = to_dict(part) if dataclasses.is_dataclass(part) else part
         if isinstance(part, Recipe):
             value = {k: v for k, v in value.items() if k not in ("name", "description", "protocol")}
-        values.append(value)
+        values += [value, *_sources(part)]
     text = json.dumps(values, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _sources(part: Any) -> list[str]:
+    """Hash what a reader registered and these settings use."""
+    if isinstance(part, Recipe):
+        return [*_sources(part.features), *_sources(part.augmentation)]
+    used: Any = ()
+    if isinstance(part, FeatureConfig):
+        used = [CUSTOM["features"][name] for name in part.kinds if name in CUSTOM["features"]]
+    elif isinstance(part, AugmentationConfig):
+        used = [CUSTOM["augmentations"][name] for name in sorted(part.custom_p)]
+    return [code_hash(function) for function in used]
+
+
+def code_hash(code: Any) -> str:
+    """Hash what a function or class does, and everything of the reader's that it uses.
+
+    What comes from an installed package counts by its name. Values that the code refers to, such as
+    a constant of another cell, count by their content.
+    """
+    seen: dict[int, Any] = {}
+    parts: list[str] = []
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, types.ModuleType):
+            parts.append(f"{name}: module {value.__name__}")
+        elif isinstance(value, (types.FunctionType, type)) and _is_readers(value):
+            if id(value) not in seen:
+                seen[id(value)] = value
+                parts.append(f"{name}: {_compiled(value)}")
+                for inner, found in sorted(_refers_to(value).items()):
+                    add(inner, found)
+        elif callable(value):
+            module, qualified = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
+            parts.append(f"{name}: {module}.{qualified or type(value).__qualname__}")
+        else:
+            content = value.tobytes() if hasattr(value, "tobytes") else repr(value).encode()
+            parts.append(f"{name}: {hashlib.sha256(content).hexdigest()}")
+
+    add("", code)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _is_readers(value: Any) -> bool:
+    """Tell code of a notebook or script from that of this package and of installed ones."""
+    name = value.__module__ or ""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    installed = name in sys.stdlib_module_names or "site-packages" in file
+    return name == "__main__" or not (installed or name.split(".")[0] == "ser")
+
+
+def _compiled(value: Any) -> str:
+    """Write down what a function or class does: its bytecode, which comments do not change."""
+    if isinstance(value, type):
+        plain = {k: v for k, v in vars(value).items() if k[:2] != "__" and not callable(v)}
+        return repr(sorted((k, v) for k, v in plain.items() if not hasattr(v, "__get__")))
+    code = getattr(value, "__code__", value)
+    constants = [
+        _compiled(constant) if isinstance(constant, types.CodeType) else repr(constant)
+        for constant in code.co_consts
+    ]
+    return repr((code.co_code, code.co_names, code.co_varnames, constants))
+
+
+def _refers_to(value: Any) -> dict[str, Any]:
+    """Find the variables that a function, or the methods of a class, take from outside."""
+    if isinstance(value, type):
+        methods = {k: v for k, v in vars(value).items() if isinstance(v, types.FunctionType)}
+        return methods | {base.__qualname__: base for base in value.__bases__}
+    found = inspect.getclosurevars(value)
+    defaults = {f"default {i}": v for i, v in enumerate(value.__defaults__ or ())}
+    return {**defaults, **(value.__kwdefaults__ or {}), **found.nonlocals, **found.globals}

@@ -2,7 +2,7 @@
 
 from ser.experiments.plans import Plan, plan
 from ser.experiments.reports import metrics_of, predictions_of, recipe_of, report
-from ser.experiments.runner import load_parts, pretrain, run, runs, start_of, train_fold
+from ser.experiments.runner import load_parts, pretrain, run, runs, train_fold
 
 __all__ = [
     "Plan",
@@ -15,6 +15,5 @@ __all__ = [
     "report",
     "run",
     "runs",
-    "start_of",
     "train_fold",
 ]

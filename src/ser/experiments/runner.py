@@ -20,7 +20,7 @@ import pandas as pd
 from joblib import delayed
 
 from ser.config import Recipe, to_dict
-from ser.experiments import protocols, recipes
+from ser.experiments import protocols
 from ser.experiments.plans import PARTS, RUN_FILE, Plan, plan
 from ser.experiments.reports import metrics_of, predictions_of, recipe_of, report
 from ser.features import dataset
@@ -41,7 +41,6 @@ __all__ = [
     "report",
     "run",
     "runs",
-    "start_of",
     "train_fold",
 ]
 
@@ -110,7 +109,7 @@ def train_fold(
         title=title,
         every=every,
         tensorboard=tensorboard,
-        start=start_of(plan, fold, seed, every=every, n_jobs=n_jobs),
+        start=pretrain(plan, seed, every=every, n_jobs=n_jobs),
     )
     for name, part in parts.items():
         probabilities = fitting.predict(model, feature_set, part.clips)
@@ -156,30 +155,6 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
         write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
         (folder / "last.keras").unlink(missing_ok=True)
     return models.load(folder / MODEL_FILE)
-
-
-def start_of(plan: Plan, fold: int, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
-    """Find the model that a fold begins with; train it, unless that was done before."""
-    recipe = plan.recipe
-    if recipe.training.start is None:
-        return pretrain(plan, seed, every=every, n_jobs=n_jobs)
-    from ser import models
-
-    first = recipes.get(recipe.training.start)
-    if recipe.training.refit and first.training.monitor != "epoch":
-        raise SerError(
-            f"recipe {recipe.name}: a refit begins with {first.name}, which chooses its epoch by "
-            f"{first.training.monitor}. Set its training.monitor to epoch."
-        )
-    same = ("corpora", "classes", "extra_corpora", "merge", "protocol")
-    first = dataclasses.replace(
-        first,
-        training=dataclasses.replace(first.training, refit=recipe.training.refit),
-        **{name: getattr(recipe, name) for name in same},
-    )
-    # the same table and folds: what it learns from, this fold may learn from
-    before = dataclasses.replace(plan, recipe=first)
-    return models.load(train_fold(before, fold, seed, every=every, n_jobs=n_jobs) / MODEL_FILE)
 
 
 def load_parts(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ser.config import Recipe, from_dict, stable_hash, to_dict
+from ser.config import Recipe, changed, stable_hash, to_dict
 from ser.experiments.plans import Plan, plan
-from ser.experiments.runner import load_parts, start_of
+from ser.experiments.runner import load_parts, pretrain
 from ser.models import backend
 from ser.project import SerError, paths, shown, unknown, write_json, writing
 
@@ -188,44 +188,6 @@ def view(study: optuna.Study, name: str) -> Any:
     return axes[0] if len(axes) == 1 else axes
 
 
-def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """Change settings by name.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        It stays as it is.
-    settings : mapping
-        Values by dotted name, for example ``{"training.epochs": 20, "model.options.heads": 2}``.
-
-    Returns
-    -------
-    Recipe
-        With those values.
-
-    Raises
-    ------
-    SerError
-        When there is no such setting, or a value is of the wrong type or out of range.
-
-    Examples
-    --------
-    >>> recipe = Recipe(name="mine", corpora=("savee",), classes=("angry", "sad"))
-    >>> changed(recipe, {"training.epochs": 20}).training.epochs
-    20
-    """
-    values = to_dict(recipe)
-    for name, value in settings.items():
-        *path, last = name.split(".")
-        inner = values
-        for part in path:
-            if not isinstance(inner.get(part), dict):
-                raise SerError(f"no setting {name!r}: {part} is no group of settings.")
-            inner = inner[part]
-        inner[last] = value
-    return from_dict(Recipe, values, source=f"recipe {recipe.name}")
-
-
 def _optuna() -> Any:
     try:
         import optuna
@@ -298,7 +260,7 @@ def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, hom
             home / stable_hash(plan.recipe) / f"fold-{fold}-seed-{seed}",
             seed=seed,
             every=0,
-            start=start_of(plan, fold, seed, every=0),
+            start=pretrain(plan, seed, every=0),
             callbacks=[Report(number * plan.recipe.training.epochs)],
         )
         validation = parts["validation"]

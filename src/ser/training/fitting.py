@@ -33,7 +33,6 @@ from ser.training.callbacks import (
     watched_name,
     watchers,
 )
-from ser.training.optimizers import SlowerEncoder
 
 PREDICTION_BATCH = 128
 
@@ -214,9 +213,7 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
     options: dict[str, Any] = {"learning_rate": config.learning_rate, "clipnorm": config.clip_norm}
     if config.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
-    if config.encoder_rate != 1.0:
-        optimizer = SlowerEncoder(config.encoder_rate, weight_decay=config.weight_decay, **options)
-    elif config.weight_decay:
+    if config.weight_decay:
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
     else:
         optimizer = keras.optimizers.Adam(**options)

@@ -10,9 +10,6 @@ together, for a fixed number of epochs.
 `whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
 bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
 `whisper-tiny-committee` is three of the latter in one model, which agree on more than each alone.
-`whisper-tiny-tuned` trains the encoder's last block along, at a twentieth of the head's rate; its
-features are the spectrogram, so that an epoch takes about ten times as long. `whisper-tiny-all` is
-the frozen one and trains on all other corpora too, whose speakers are in no test.
 `whisper-tiny-released` is the frozen one on all five corpora, with variants as people record: its
 cross-validation says what to expect of a model that is trained on everybody (``ser train
 --everything``).
@@ -67,38 +64,6 @@ RECIPES: tuple[Recipe, ...] = (
         name="whisper-tiny-committee",
         description="three of whisper-tiny-frozen in one model",
         model=dataclasses.replace(_FROZEN.model, members=3),
-    ),
-    dataclasses.replace(
-        _FROZEN,
-        name="whisper-tiny-tuned",
-        description="whisper-tiny-frozen with the encoder's last block trained along",
-        features=FeatureConfig(
-            kinds=("whisper_mel",), n_fft=400, hop_length=160, n_frames=320, level="relative"
-        ),
-        model=ModelConfig(
-            architecture="whisper_lstm",
-            options={
-                "blocks": 3,
-                "states": [2, 3],
-                "trainable_blocks": 1,
-                "statistics_dropout": 0.5,
-            },
-        ),
-        training=dataclasses.replace(
-            _FROZEN.training,
-            start="whisper-tiny-frozen",
-            epochs=4,
-            warmup_epochs=1,
-            learning_rate=3e-4,
-            encoder_rate=0.1,
-        ),
-    ),
-    dataclasses.replace(
-        _FROZEN,
-        name="whisper-tiny-all",
-        description="whisper-tiny-frozen, trained on all other corpora too",
-        extra_corpora=("crema_d", "tess", "savee", "emodb"),
-        training=dataclasses.replace(_FROZEN.training, extra_share=0.7),
     ),
     dataclasses.replace(
         _FROZEN,
