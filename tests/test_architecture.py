@@ -66,7 +66,7 @@ def test_modules_and_functions_stay_small(path):
             length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
             assert length <= 60, f"{node.name} has {length} lines"
     code = len(text.splitlines()) - docstrings
-    assert code <= 300, f"{code} lines without docstrings"
+    assert code <= 330, f"{code} lines without docstrings"
     assert path.stem != "utils"
 
 

@@ -435,23 +435,3 @@ def test_settings_name_what_a_reader_registered():
         from_dict(FeatureConfig, {"kinds": ["f0"]})
     with one_line("no augmentation named 'eco'", "Allowed: echo", "register('eco')"):
         from_dict(AugmentationConfig, {"custom_p": {"eco": 1.0}})
-
-
-def hashed(source, name="f"):
-    """The hash of a function that a cell defines."""
-    namespace = {"__name__": "__main__", "np": __import__("numpy")}
-    exec(compile(source, "<cell>", "exec"), namespace)
-    return config.code_hash(namespace[name])
-
-
-def test_code_is_hashed_with_what_it_uses():
-    base = "SIZE = 3\ndef g(x):\n    return x + 1\ndef f(x):\n    return np.abs(g(x)) * SIZE\n"
-    assert hashed(base) == hashed(base)
-    for old, new in (("SIZE = 3", "SIZE = 4"), ("x + 1", "x + 2"), ("np.abs", "np.exp")):
-        assert hashed(base.replace(old, new)) != hashed(base), new
-    method = "class F:\n    def call(self, x):\n        return x * 2\n"
-    assert hashed(method, "F") != hashed(method.replace("2", "3"), "F")
-    closure = (
-        "def outer(size):\n    def f(x):\n        return x * size\n    return f\nf = outer(2)\n"
-    )
-    assert hashed(closure) != hashed(closure.replace("outer(2)", "outer(5)"))

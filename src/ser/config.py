@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
-import sys
-import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from ser.fingerprint import code_hash
 from ser.project import SerError, read_json, unknown
 
 STATISTICS = ("mean", "std", "min", "max")
@@ -551,63 +549,3 @@ def _sources(part: Any) -> list[str]:
     elif isinstance(part, AugmentationConfig):
         used = [CUSTOM["augmentations"][name] for name in sorted(part.custom_p)]
     return [code_hash(function) for function in used]
-
-
-def code_hash(code: Any) -> str:
-    """Hash what a function or class does, and everything of the reader's that it uses.
-
-    What comes from an installed package counts by its name. Values that the code refers to, such as
-    a constant of another cell, count by their content.
-    """
-    seen: dict[int, Any] = {}
-    parts: list[str] = []
-
-    def add(name: str, value: Any) -> None:
-        if isinstance(value, types.ModuleType):
-            parts.append(f"{name}: module {value.__name__}")
-        elif isinstance(value, (types.FunctionType, type)) and _is_readers(value):
-            if id(value) not in seen:
-                seen[id(value)] = value
-                parts.append(f"{name}: {_compiled(value)}")
-                for inner, found in sorted(_refers_to(value).items()):
-                    add(inner, found)
-        elif callable(value):
-            module, qualified = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
-            parts.append(f"{name}: {module}.{qualified or type(value).__qualname__}")
-        else:
-            content = value.tobytes() if hasattr(value, "tobytes") else repr(value).encode()
-            parts.append(f"{name}: {hashlib.sha256(content).hexdigest()}")
-
-    add("", code)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _is_readers(value: Any) -> bool:
-    """Tell code of a notebook or script from that of this package and of installed ones."""
-    name = value.__module__ or ""
-    file = getattr(sys.modules.get(name), "__file__", None) or ""
-    installed = name in sys.stdlib_module_names or "site-packages" in file
-    return name == "__main__" or not (installed or name.split(".")[0] == "ser")
-
-
-def _compiled(value: Any) -> str:
-    """Write down what a function or class does: its bytecode, which comments do not change."""
-    if isinstance(value, type):
-        plain = {k: v for k, v in vars(value).items() if k[:2] != "__" and not callable(v)}
-        return repr(sorted((k, v) for k, v in plain.items() if not hasattr(v, "__get__")))
-    code = getattr(value, "__code__", value)
-    constants = [
-        _compiled(constant) if isinstance(constant, types.CodeType) else repr(constant)
-        for constant in code.co_consts
-    ]
-    return repr((code.co_code, code.co_names, code.co_varnames, constants))
-
-
-def _refers_to(value: Any) -> dict[str, Any]:
-    """Find the variables that a function, or the methods of a class, take from outside."""
-    if isinstance(value, type):
-        methods = {k: v for k, v in vars(value).items() if isinstance(v, types.FunctionType)}
-        return methods | {base.__qualname__: base for base in value.__bases__}
-    found = inspect.getclosurevars(value)
-    defaults = {f"default {i}": v for i, v in enumerate(value.__defaults__ or ())}
-    return {**defaults, **(value.__kwdefaults__ or {}), **found.nonlocals, **found.globals}
