@@ -406,7 +406,10 @@ def test_shown_paths_are_relative_inside_the_project(monkeypatch, tmp_path):
 def test_an_older_recipe_is_read():
     old = {
         **BASE,
-        "model": {"architecture": "states_lstm", "options": {"join": "concatenate", "heads": 0}},
+        "model": {
+            "architecture": "states_lstm",
+            "options": {"join": "concatenate", "n_states": 2, "heads": 0},
+        },
         "training": {"start": None, "encoder_rate": 1.0, "epochs": 3},
     }
     read = from_dict(Recipe, old)

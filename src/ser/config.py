@@ -460,7 +460,7 @@ def _up_to_date(values: dict[str, Any]) -> dict[str, Any]:
         name, more = _RENAMED[model["architecture"]]
         options = {**more, **model.get("options", {})}
         if options.get("join") == "concatenate":  # the only way there is now
-            del options["join"]
+            options = {k: v for k, v in options.items() if k not in ("join", "n_states")}
         values["model"] = {**model, "architecture": name, "options": options}
     return values
 

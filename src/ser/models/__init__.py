@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
     import keras
 
 ARCHITECTURES = (
+    "cnn_beside_lstm",
     "cnn_lstm",
     "cnn_lstm_attention",
-    "cnn_transformer",
-    "parallel",
-    "residual_lstm",
-    "states_lstm",
-    "whisper_lstm",
+    "encoder_states",
+    "residual",
 )
 CARD = "ser.json"
 
@@ -71,13 +70,13 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
             f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
             f"features with {config.options}: {reason}."
         ) from error
-    from ser.models.ensemble import committee
+    from ser.models.ensemble import ensemble
 
-    return members[0] if len(members) == 1 else committee(members)
+    return members[0] if len(members) == 1 else ensemble(members)
 
 
 def load(path: Path | str) -> keras.Model:
-    """Load a saved model for inference.
+    """Load a saved model for inference, in Keras' safe mode.
 
     Parameters
     ----------
@@ -92,41 +91,58 @@ def load(path: Path | str) -> keras.Model:
     Raises
     ------
     SerError
-        When the file is missing, cut short, or not a model.
+        When the file is missing or cannot be read as a model; says what is wrong with it.
     """
-    import keras
+    from ser.models import backend
 
-    # these register what a saved model names
-    from ser.models import (  # noqa: F401
-        ensemble,
-        layers,
-        whisper,
-    )
+    keras = backend.load()
+    from ser.models import ensemble, layers, whisper  # noqa: F401  register what a model may name
 
-    path = Path(path)
-    if not path.is_file():
-        raise SerError(f"{path}: no such model. Train one with `ser train`.")
+    path = _existing(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, HDF5 and Keras each have their own
-        raise SerError(
-            f"{path}: not a complete Keras model ({type(error).__name__}). Delete it and train "
-            "again, or restore it from a copy."
-        ) from error
+        raise SerError(f"{path}: {_why_not_loaded(path, error, keras.__version__)}") from error
 
 
-def describe(path: Path, card: dict[str, Any]) -> None:
-    """Write labels, front end and origin into a saved model: one file is enough to use it."""
-    with writing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        with zipfile.ZipFile(path) as old:
-            for member in old.infolist():
-                if member.filename != CARD:  # from a call that a kill came after
-                    archive.writestr(member, old.read(member))
-        archive.writestr(CARD, json.dumps(card, indent=2, ensure_ascii=False))
+def _existing(path: Path | str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise SerError(f"{path}: no such model. Train one with `ser train`.")
+    return path
+
+
+def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
+    """Tell a damaged file from one that is whole but not for this process."""
+    if not zipfile.is_zipfile(path):
+        return (
+            "not a Keras model, or cut short. Expected a .keras file that `ser train` made; copy "
+            "it again, or train again under another name."
+        )
+    reason = str(error).strip().split("\n", 1)[0].rstrip(".")
+    if found := re.search(r"class '(\w+)'", str(error)):
+        return (
+            f"the model has a layer {found[1]} that is not known here. Run the code that defines it, "
+            "decorated with @keras.saving.register_keras_serializable(), and load again."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            made = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (KeyError, ValueError, zipfile.BadZipFile):
+        return f"not a complete Keras model ({reason}). Copy it again from its source."
+    return f"Keras {version} cannot load it ({reason}); it was made with Keras {made}."
+
+
+def save(model: keras.Model, path: Path, card: dict[str, Any]) -> None:
+    """Write a model with its labels, front end and origin: one file is enough to use it."""
+    with writing(path) as temporary:
+        model.save(temporary, include_optimizer=False)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, json.dumps(card, indent=2, ensure_ascii=False))
 
 
 def read_card(path: Path | str) -> dict[str, Any]:
-    """Read what `describe` wrote.
+    """Read the card that `save` wrote into a model.
 
     Parameters
     ----------
@@ -143,9 +159,7 @@ def read_card(path: Path | str) -> dict[str, Any]:
     SerError
         When the file is missing, cut short, or was not made by this package.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SerError(f"{path}: no such model. Train one with `ser train`.")
+    path = _existing(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(CARD))
@@ -154,36 +168,28 @@ def read_card(path: Path | str) -> dict[str, Any]:
             f"{path}: a Keras model without labels and front end. Use one that `ser train` made."
         ) from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise SerError(
-            f"{path}: not a complete Keras model ({type(error).__name__}). Delete it and train "
-            "again, or restore it from a copy."
-        ) from error
-
-
-def attention_weights(model: keras.Model) -> keras.Model:
-    """Make a model that gives the weights over time."""
-    import keras
-
-    both = with_attention(model)
-    if both is model:
-        raise SerError(f"{model.name} has no attention layer to look into.")
-    return keras.Model(both.input, both.outputs[1])
+        raise SerError(f"{path}: {_why_not_loaded(path, error, '')}") from error
 
 
 def with_attention(model: keras.Model) -> keras.Model:
-    """Make a model that gives probabilities and, if it has any, the weights over time."""
+    """Make a model that gives probabilities and, if it has any, the weights over time.
+
+    The weights are those of layers named ``attention`` that give (sum, weights), averaged over the
+    members of an ensemble.
+    """
     import keras
 
-    from ser.models.ensemble import MeanOfMembers, members_of
+    from ser.models.ensemble import MeanOfMembers, members_of, single
 
     pairs = []
     for member in members_of(model):
-        if "attention" not in [layer.name for layer in member.layers]:
+        found = [layer.output for layer in member.layers if layer.name == "attention"]
+        if not found or not isinstance(found[0], (list, tuple)) or len(found[0]) != 2:
             return model
-        weights = member.get_layer("attention").output[1]
-        pairs.append(keras.Model(member.input, [member.output, weights]))
+        pairs.append(keras.Model(member.input, [single(member.output), found[0][1]]))
     if len(pairs) == 1:
         return pairs[0]
-    pairs = [pair(model.input) for pair in pairs]
-    probabilities = MeanOfMembers()([found for found, _ in pairs])
-    return keras.Model(model.input, [probabilities, keras.layers.Average()([w for _, w in pairs])])
+    answers = [pair(model.input) for pair in pairs]
+    probabilities = MeanOfMembers()([found for found, _ in answers])
+    attention = keras.layers.Average()([weights for _, weights in answers])
+    return keras.Model(model.input, [probabilities, attention])

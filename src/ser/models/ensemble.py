@@ -13,7 +13,7 @@ SMALLEST = 1e-7  # probability whose logarithm is taken
 
 @keras.saving.register_keras_serializable("ser")
 class MeanOfMembers(keras.layers.Layer):
-    """Average the probabilities of a committee's members."""
+    """Average the probabilities of an ensemble's members."""
 
     def call(self, members: Sequence[Any], training: bool | None = None) -> Any:
         """Average."""
@@ -48,16 +48,23 @@ class MemberwiseCrossEntropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-def committee(members: Sequence[keras.Model]) -> keras.Model:
+def ensemble(members: Sequence[keras.Model]) -> keras.Model:
     """Join networks into one model."""
     inputs = keras.Input(members[0].input.shape[1:], name="features")
     for number, member in enumerate(members, 1):
         member.name = f"member_{number}"
     answers = [member(inputs) for member in members]
     outputs = MeanOfMembers(name="mean_of_members")(answers)
-    return keras.Model(inputs, outputs, name="committee")
+    return keras.Model(inputs, outputs, name="ensemble")
 
 
 def members_of(model: keras.Model) -> list[keras.Model]:
-    """List the networks that a model consists of."""
-    return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
+    """List the networks of an ensemble; any other model is its own only member."""
+    if not any(isinstance(layer, MeanOfMembers) for layer in model.layers):
+        return [model]
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)]
+
+
+def single(tensor: Any) -> Any:
+    """Give the one output of a model, which some versions of Keras load as a list of one."""
+    return tensor[0] if isinstance(tensor, (list, tuple)) else tensor

@@ -125,34 +125,6 @@ def _average(sequence: Any, frames: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("ser")
-class WeighStates(keras.layers.Layer):
-    """Sum the states of an encoder with weights that are learnt, positive, and sum to one."""
-
-    def __init__(self, n_states: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.n_states = n_states
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights, all alike at first."""
-        self.scores = self.add_weight(name="scores", shape=(self.n_states,), initializer="zeros")
-
-    def call(self, states: Any) -> Any:
-        """Weigh and sum."""
-        shape = ops.shape(states)
-        apart = ops.reshape(states, (shape[0], shape[1], self.n_states, -1))
-        weights = ops.softmax(self.scores)
-        return ops.sum(apart * ops.reshape(weights, (1, 1, -1, 1)), axis=2)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Give the shape of the sum."""
-        return (*input_shape[:-1], input_shape[-1] // self.n_states)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give what `__init__` needs."""
-        return {**super().get_config(), "n_states": self.n_states}
-
-
-@keras.saving.register_keras_serializable("ser")
 class AttentiveStatistics(keras.layers.Layer):
     """Weighted mean and deviation of a sequence over its steps, for several heads."""
 

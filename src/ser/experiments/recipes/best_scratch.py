@@ -59,7 +59,7 @@ BEST = Recipe(
         noise_p=0.5,
         gain_p=0.5,
     ),
-    model=ModelConfig(architecture="residual_lstm", options=_OPTIONS, members=3),
+    model=ModelConfig(architecture="residual", options=_OPTIONS, members=3),
     training=TrainingConfig(
         epochs=50,
         batch_size=64,
@@ -107,7 +107,7 @@ RECIPES = (
         BEST,
         name="cnn-transformer",
         description="best-scratch with a Transformer encoder in place of the LSTM",
-        model=ModelConfig(architecture="cnn_transformer", options=_OPTIONS, members=3),
+        model=dataclasses.replace(BEST.model, options={**_OPTIONS, "sequence": "transformer"}),
     ),
     dataclasses.replace(
         BEST,

@@ -23,7 +23,7 @@ RECIPES = (
         classes=EMOTIONS,
         protocol="ravdess-luna5",
         features=FeatureConfig(kinds=("log_mel",), n_mels=64, hop_length=1024, n_frames=87),
-        model=ModelConfig(architecture="parallel"),
+        model=ModelConfig(architecture="cnn_beside_lstm"),
         training=TrainingConfig(epochs=60, batch_size=32, patience=10, reduce_patience=4),
     ),
 )

@@ -21,7 +21,7 @@ from ser.config import FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.experiments.recipes.best_scratch import BEST, RELEASED
 from ser.experiments.recipes.claims import Claim
 
-_OPTIONS = {"n_states": 2, "join": "concatenate", "statistics_dropout": 0.5}
+_OPTIONS = {"statistics_dropout": 0.5}
 _FROZEN = dataclasses.replace(
     BEST,
     name="whisper-tiny-frozen",
@@ -36,7 +36,7 @@ _FROZEN = dataclasses.replace(
         level="relative",
     ),
     augmentation=dataclasses.replace(BEST.augmentation, n_variants=4),
-    model=ModelConfig(architecture="states_lstm", options=_OPTIONS),
+    model=ModelConfig(architecture="encoder_states", options=_OPTIONS),
     training=TrainingConfig(
         epochs=20,
         batch_size=64,
@@ -56,7 +56,7 @@ RECIPES: tuple[Recipe, ...] = (
         _FROZEN,
         name="whisper-tiny-linear",
         description="Whisper tiny.en, states 2 and 3, frozen; a linear classifier of statistics",
-        model=ModelConfig(architecture="states_lstm", options={**_OPTIONS, "heads": 0}),
+        model=ModelConfig(architecture="encoder_states", options={**_OPTIONS, "heads": 0}),
     ),
     _FROZEN,
     dataclasses.replace(

@@ -1,4 +1,4 @@
-"""What `residual_lstm` and `cnn_transformer` share: everything but the layer over time."""
+"""What several architectures share: the input, the residual stem, clip statistics, the head."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ from typing import Any
 import keras
 from keras import layers
 
-from ser.models.layers import (
-    AttentiveStatistics,
-    ClipNormalise,
-    ClipStatistics,
-    MaskedAverage,
-    Standardise,
-)
+from ser.models.layers import AttentiveStatistics, ClipNormalise, ClipStatistics, Standardise
 
 NORMALISATIONS = ("training", "clip", "both")
 
 
-def way_in(
-    n_frames: int, n_features: int, normalise: str, input_dropout: float
+def normalised_input(
+    n_frames: int, n_features: int, normalise: str, dropout: float
 ) -> tuple[Any, Any, Any]:
-    """Take features in and normalise them."""
+    """Lay the input: features normalised by training clips, by the clip itself, or by both."""
     if normalise not in NORMALISATIONS:
         raise ValueError(f"normalise must be one of {', '.join(NORMALISATIONS)}, found {normalise}")
     inputs = keras.Input((n_frames, n_features), name="features")
@@ -29,10 +23,10 @@ def way_in(
     if normalise != "training":
         own = ClipNormalise(name="normalise_clip")(x, mask)
         x = own if normalise == "clip" else layers.Concatenate(name="both")([x, own])
-    return inputs, layers.SpatialDropout1D(input_dropout, name="dropout_input")(x), mask
+    return inputs, layers.SpatialDropout1D(dropout, name="dropout_input")(x), mask
 
 
-def convolutions(
+def residual_stem(
     x: Any,
     mask: Any,
     *,
@@ -41,48 +35,41 @@ def convolutions(
     pool_size: int,
     n_blocks: int,
     dropout: float,
-    separable: bool = False,
-    squeeze_excite: int = 0,
 ) -> tuple[Any, Any]:
     """Convolve along time: a first layer with pooling, then residual blocks."""
     if x.shape[1] < pool_size:
         raise ValueError(f"pooling by {pool_size} leaves nothing of {x.shape[1]} frames")
-    convolution = layers.SeparableConv1D if separable else layers.Conv1D
-    x = _layer(x, layers.Conv1D, filters, kernel_size, "conv")
+    x = _convolution(x, filters, kernel_size, "conv")
     if pool_size > 1:
         x = layers.MaxPooling1D(pool_size, name="pool")(x)
         mask = layers.MaxPooling1D(pool_size, name="mask_pool")(mask)
     x = layers.Dropout(dropout, name="dropout")(x)
     for number in range(1, n_blocks + 1):
         y = layers.Multiply(name=f"hide_padding_{number}")([x, mask])
-        y = _layer(y, convolution, filters, 3, f"conv_{number}_1")
+        y = _convolution(y, filters, 3, f"conv_{number}_1")
         y = layers.Dropout(dropout, name=f"dropout_{number}_1")(y)
-        y = _layer(y, convolution, filters, 3, f"conv_{number}_2")
-        if squeeze_excite:
-            gate = MaskedAverage(name=f"squeeze_{number}")(y, mask)
-            gate = layers.Dense(squeeze_excite, activation="relu", name=f"excite_{number}_1")(gate)
-            gate = layers.Dense(filters, activation="sigmoid", name=f"excite_{number}_2")(gate)
-            gate = layers.Reshape((1, filters), name=f"gate_{number}")(gate)
-            y = layers.Multiply(name=f"weigh_{number}")([y, gate])
+        y = _convolution(y, filters, 3, f"conv_{number}_2")
         y = layers.Dropout(dropout, name=f"dropout_{number}_2")(y)
         x = layers.Add(name=f"add_{number}")([x, y])
     return layers.Multiply(name="hide_padding")([x, mask]), mask
 
 
-def _layer(x: Any, convolution: Any, filters: int, kernel_size: int, name: str) -> Any:
-    x = convolution(filters, kernel_size, padding="same", use_bias=False, name=name)(x)
+def _convolution(x: Any, filters: int, kernel_size: int, name: str) -> Any:
+    x = layers.Conv1D(filters, kernel_size, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(name=f"normalise_{name}")(x)
     return layers.ReLU(name=f"relu_{name}")(x)
 
 
-def whole_clip(x: Any, mask: Any, n_features: int, dropout: float) -> Any:
-    """Describe the clip as a whole."""
+def clip_statistics(x: Any, mask: Any, n_features: int, dropout: float | None) -> Any:
+    """Describe the clip as a whole, to stand beside what is pooled; None where that is not asked."""
+    if dropout is None:
+        return None
     x = ClipStatistics(name="statistics")(x[..., :n_features], mask)
     x = layers.BatchNormalization(name="normalise_statistics")(x)
     return layers.Dropout(dropout, name="dropout_statistics")(x)
 
 
-def way_out(
+def attentive_head(
     x: Any,
     mask: Any,
     n_classes: int,
@@ -92,7 +79,7 @@ def way_out(
     dropout: float,
     beside: Any = None,
 ) -> Any:
-    """Pool a sequence by attention, and classify."""
+    """Pool a sequence by attention, set clip statistics beside it, and classify."""
     x, _ = AttentiveStatistics(heads, attention_units, name="attention")(x, mask)
     if beside is not None:
         x = layers.Concatenate(name="beside")([x, beside])

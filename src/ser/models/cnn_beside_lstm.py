@@ -88,4 +88,4 @@ def build(
     x = layers.Concatenate(name="fused")([image, sequence])
     x = layers.Dropout(head_dropout, name="dropout_head")(x)
     outputs = layers.Dense(n_classes, activation="softmax", name="probabilities")(x)
-    return keras.Model(inputs, outputs, name="parallel")
+    return keras.Model(inputs, outputs, name="cnn_beside_lstm")
