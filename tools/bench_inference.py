@@ -51,8 +51,8 @@ def plain_way(card: dict[str, Any], file: Path) -> Path:
     recipe = from_dict(Recipe, card["recipe"], source="the bundle's card")
     sizes = {"n_frames": recipe.features.n_rows, "n_classes": len(card["classes"])}
     n_features = len(features.feature_names(recipe.features))
-    models.build(recipe.model, n_features=n_features, **sizes).save(file)
-    models.describe(file, {name: card[name] for name in ("classes", "audio", "features")})
+    model = models.build(recipe.model, n_features=n_features, **sizes)
+    models.save(model, file, {name: card[name] for name in ("classes", "audio", "features")})
     return file
 
 

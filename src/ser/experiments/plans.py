@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,13 @@ from ser.config import Recipe, stable_hash
 from ser.corpora import metadata
 from ser.experiments import protocols
 from ser.features import dataset, extraction
+from ser.models import backend
 from ser.project import SerError, paths
+
+if TYPE_CHECKING:
+    import keras
+
+    from ser.models.own import Own
 
 RUN_FILE = "run.json"
 PARTS = ("train", "validation", "test")
@@ -34,6 +42,9 @@ class Plan:
         Checked for leaks.
     fingerprint : str
         Hash of clips, sounds, labels and folds.
+    model : callable or keras.Model or None
+        A reader's own model in place of the recipe's; see `ser.models.own.build`. Its layers and
+        code are part of the run folder's name.
     """
 
     recipe: Recipe
@@ -41,6 +52,7 @@ class Plan:
     table: pd.DataFrame
     folds: list[protocols.Fold]
     fingerprint: str
+    model: Own | None = None
 
     @property
     def front_end(self) -> dataset.FrontEnd:
@@ -50,13 +62,43 @@ class Plan:
     @property
     def runs_folder(self) -> Path:
         """Where the run folders of this plan lie."""
-        name = stable_hash(self.recipe, self.fingerprint, extraction.FRONT_END_VERSION)
+        parts = [self.recipe, self.fingerprint, extraction.FRONT_END_VERSION]
+        name = stable_hash(*parts, *([] if self.model is None else [self._own_model]))
         return paths().runs / self.recipe.name / f"{self.protocol}-{name}"
 
     @property
     def report_folder(self) -> Path:
         """Where the results go."""
-        return paths().reports / self.recipe.name / self.protocol
+        home = paths().reports if self.model is None else paths().reports / "local"
+        return home / self.recipe.name / self.protocol
+
+    def with_model(self, model: Own | None) -> Plan:
+        """Train a reader's own model; None leaves everything as it is."""
+        return self if model is None else dataclasses.replace(self, model=model)
+
+    @functools.cached_property
+    def _own_model(self) -> str:
+        backend.load()
+        from ser.models import own
+
+        return own.fingerprint(self.model, **self.sizes)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a model is built for: ``n_frames``, ``n_features``, ``n_classes``."""
+        n_frames, n_features = self.front_end.shape
+        n_classes = len(self.recipe.classes)
+        return {"n_frames": n_frames, "n_features": n_features, "n_classes": n_classes}
+
+    def build_model(self) -> keras.Model:
+        """Build the uncompiled model: the reader's own where there is one, or the recipe's."""
+        backend.load()
+        from ser import models
+        from ser.models import own
+
+        if self.model is None:
+            return models.build(self.recipe.model, **self.sizes)
+        return own.build(self.model, **self.sizes)
 
     def run_folder(self, fold: int, seed: int) -> Path:
         """Folder of one unit of work."""

@@ -28,6 +28,7 @@ from ser.models import backend
 from ser.project import MODEL_FILE, SerError, paths, shown, write_json, writing
 
 if TYPE_CHECKING:
+    from ser.models.own import Own
     from ser.training import batches
 
 __all__ = [
@@ -50,6 +51,7 @@ def train_fold(
     fold: int,
     seed: int,
     *,
+    model: Own | None = None,
     every: int = 5,
     n_jobs: int = -1,
     tensorboard: bool = False,
@@ -64,6 +66,9 @@ def train_fold(
         Index of the fold, from 0.
     seed : int
         Decides initial weights, dropout, order and variants.
+    model : callable or keras.Model, optional
+        A model of your own, ``(n_frames, n_features, n_classes) -> keras.Model``, in place of the
+        recipe's. An edited one is a new run.
     every : int
         Epochs between progress lines; 0 for none.
     n_jobs : int
@@ -83,6 +88,7 @@ def train_fold(
     SerError
         When the fold does not exist, no clip can be read, or the disk is full.
     """
+    plan = plan.with_model(model)
     if not 0 <= fold < len(plan.folds):
         raise SerError(
             f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}, found {fold}."
@@ -100,28 +106,29 @@ def train_fold(
     title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
     if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
-    model, history = fitting.fit(
+    network, history = fitting.fit(
         plan.recipe,
         parts["train"],
         parts.get("validation"),
         folder,
         seed=seed,
+        model=plan.build_model,
         title=title,
         every=every,
         tensorboard=tensorboard,
         start=pretrain(plan, seed, every=every, n_jobs=n_jobs),
     )
     for name, part in parts.items():
-        probabilities = fitting.predict(model, feature_set, part.clips)
+        probabilities = fitting.predict(network, feature_set, part.clips)
         suffix = "" if name == "test" else f"-{name}"
         table = feature_set.table.iloc[part.clips]
         _write_predictions(
             folder / f"predictions{suffix}.csv", plan, table, probabilities, fold, seed
         )
-    card = _card(plan, fold, seed, history, model, time.time() - started_s)
-    models.describe(folder / MODEL_FILE, card)
-    write_json(folder / RUN_FILE, card)
-    (folder / "last.keras").unlink(missing_ok=True)
+    card = _card(plan, fold, seed, history, network, time.time() - started_s)
+    models.save(network, folder / MODEL_FILE, card)
+    write_json(folder / RUN_FILE, card)  # stands for a finished run
+    (folder / fitting.STATE_FILE).unlink(missing_ok=True)
     return folder
 
 
@@ -142,18 +149,20 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
         settings = dataclasses.replace(
             recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
         )
-        fitting.fit(
+        network, _ = fitting.fit(
             dataclasses.replace(recipe, training=settings),
             batches.Part(whole.features, clips, labels),
             None,
             folder,
             seed=seed,
+            model=plan.build_model,
             title=f"extra corpora seed {seed}",
             every=every,
             every_class=False,
         )
+        models.save(network, folder / MODEL_FILE, {})
         write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
-        (folder / "last.keras").unlink(missing_ok=True)
+        (folder / fitting.STATE_FILE).unlink(missing_ok=True)
     return models.load(folder / MODEL_FILE)
 
 
@@ -245,6 +254,7 @@ def run(
     recipe: Recipe,
     protocol: str | None = None,
     *,
+    model: Own | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     folds: Sequence[int] | None = None,
     n_jobs: int = 1,
@@ -280,7 +290,7 @@ def run(
     SerError
         See `plan` and `train_fold`. Finished folds are kept; the same call goes on from there.
     """
-    the_plan = plan(recipe, protocol, table)
+    the_plan = plan(recipe, protocol, table).with_model(model)
     chosen = range(len(the_plan.folds)) if folds is None else folds
     units = [(fold, seed) for seed in seeds for fold in chosen]
     todo = [unit for unit in units if not (the_plan.run_folder(*unit) / RUN_FILE).exists()]

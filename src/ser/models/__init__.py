@@ -122,8 +122,8 @@ def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
     reason = str(error).strip().split("\n", 1)[0].rstrip(".")
     if found := re.search(r"class '(\w+)'", str(error)):
         return (
-            f"the model has a layer {found[1]} that is not known here. Run the code that defines it, "
-            "decorated with @keras.saving.register_keras_serializable(), and load again."
+            f"the model has a layer {found[1]} that is not known here. Run the code that defines "
+            "it, decorated with @keras.saving.register_keras_serializable(), and load again."
         )
     try:
         with zipfile.ZipFile(path) as archive:

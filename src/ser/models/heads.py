@@ -61,7 +61,7 @@ def _convolution(x: Any, filters: int, kernel_size: int, name: str) -> Any:
 
 
 def clip_statistics(x: Any, mask: Any, n_features: int, dropout: float | None) -> Any:
-    """Describe the clip as a whole, to stand beside what is pooled; None where that is not asked."""
+    """Describe the clip as a whole; where no dropout is given, that is left out."""
     if dropout is None:
         return None
     x = ClipStatistics(name="statistics")(x[..., :n_features], mask)

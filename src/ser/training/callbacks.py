@@ -1,7 +1,11 @@
-"""What happens after each epoch: state on disk, a readable line, a metric Keras does not have."""
+"""What happens after each epoch: state on disk, a readable line, a metric Keras does not have.
+
+Which epoch is kept is decided in `RunState`.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from functools import partial
@@ -9,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import pandas as pd
+import numpy as np
 from keras import ops
 
-from ser import models
 from ser.config import TrainingConfig
 from ser.project import writing
 
@@ -58,18 +61,25 @@ class UnweightedAverageRecall(keras.metrics.Metric):
         return {**super().get_config(), "n_classes": self.n_classes}
 
 
-def dropout_states(model: keras.Model) -> list[keras.Variable]:
-    """List the states of a model's random generators, which Keras does not save with it."""
-    found = model.non_trainable_variables
-    return [variable for variable in found if variable.path.endswith("seed_generator_state")]
-
-
 class RunState(keras.callbacks.Callback):
-    """Save the history, then the model with its optimiser, after each epoch."""
+    """Remember the weights of the best epoch, and write all that a later process needs to go on.
 
-    def __init__(self, folder: Path, history: list[dict[str, float]]) -> None:
+    One file is written for each epoch, whole or not at all: weights, optimiser, random states of
+    dropout, the kept weights and the history.
+
+    Parameters
+    ----------
+    file : Path
+        ``state.npz`` of the run folder.
+    config : TrainingConfig
+        Tells which epoch is the best.
+    """
+
+    def __init__(self, file: Path, config: TrainingConfig) -> None:
         super().__init__()
-        self.folder, self.history = folder, history
+        self.file, self.config = file, config
+        self.history: list[dict[str, float]] = []
+        self.kept: list[np.ndarray] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock and note the rate this epoch is trained at."""
@@ -77,62 +87,78 @@ class RunState(keras.callbacks.Callback):
         self.learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Save."""
+        """Keep the weights where they are the best so far, and write the state."""
         row = {key: float(value) for key, value in (logs or {}).items()}
         row |= {
             "epoch": epoch + 1,
             "learning_rate": self.learning_rate,
             "seconds": time.perf_counter() - self.started_s,
         }
+        if self._is_better(row.get(watched_name(self.config), math.nan)):
+            self.kept = self.model.get_weights()
         self.history.append({column: row.get(column, math.nan) for column in HISTORY_COLUMNS})
-        with writing(self.folder / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
-        states = [ops.convert_to_numpy(state).tolist() for state in dropout_states(self.model)]
-        with writing(self.folder / "last.keras") as temporary:
-            self.model.save(temporary)
-            models.describe(temporary, {"dropout": states})
+        arrays: dict[str, Any] = {"history": np.array(json.dumps(self.history))}
+        for i, variable in enumerate(_variables(self.model)):
+            arrays[f"variable {i}"] = ops.convert_to_numpy(variable)
+        arrays |= {f"kept {i}": value for i, value in enumerate(self.kept)}
+        with writing(self.file) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def _is_better(self, value: float) -> bool:
+        """Compare with the best epoch before; what is not a number is never better."""
+        past = [row[self.config.monitor] for row in self.history]
+        past = [known for known in past if math.isfinite(known)]
+        if not past or not math.isfinite(value):
+            return math.isfinite(value)
+        return value < min(past) if mode_of(self.config) == "min" else value > max(past)
+
+    def resume(self, model: keras.Model) -> None:
+        """Put the state of an earlier process into a new model, compiled as that one was.
+
+        A file that is damaged, or of another model, raises one of many errors.
+        """
+        with np.load(self.file, allow_pickle=False) as saved:
+            variables = _variables(model)
+            values = [saved[f"variable {i}"] for i in range(len(variables))]
+            kept = [saved[f"kept {i}"] for i in range(sum(n[:5] == "kept " for n in saved.files))]
+            history = json.loads(str(saved["history"]))
+        if any(v.shape != tuple(x.shape) for x, v in zip(variables, values, strict=True)):
+            raise ValueError("of another model")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.history, self.kept = history, kept
 
 
-class WholeCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras's ModelCheckpoint, but a kill while it writes leaves the former file as it was."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Save aside, then rename."""
-        target = Path(str(self.filepath))  # type: ignore[has-type]
-        aside = target.with_name(f".aside-{target.name}")
-        aside.unlink(missing_ok=True)  # cut short by a kill or a full disk
-        self.filepath = str(aside)
-        try:
-            super().on_epoch_end(epoch, logs)
-        finally:
-            self.filepath = str(target)
-        if aside.exists():
-            aside.replace(target)
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """List all that training changes, the random states of dropout included, but no metrics."""
+    return [
+        *model.trainable_variables,
+        *model.non_trainable_variables,
+        *model.optimizer.variables,
+    ]
 
 
 class ProgressLine(keras.callbacks.Callback):
     """Print a line now and then: often enough to follow, seldom enough to read afterwards."""
 
-    def __init__(
-        self, title: str, history: list[dict[str, float]], epochs: int, every: int = 5
-    ) -> None:
+    def __init__(self, title: str, state: RunState, epochs: int, every: int = 5) -> None:
         super().__init__()
-        self.title, self.history, self.epochs, self.every = title, history, epochs, every
+        self.title, self.state, self.epochs, self.every = title, state, epochs, every
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print every few epochs."""
-        if self.history and (epoch == 0 or (epoch + 1) % self.every == 0):
+        if epoch == 0 or (epoch + 1) % self.every == 0:
             self._print()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Print the last epoch where it was not printed."""
-        last = int(self.history[-1]["epoch"]) if self.history else 0
+        last = len(self.state.history)
         if last and last != 1 and last % self.every:
             self._print()
 
     def _print(self) -> None:
-        row = self.history[-1]
-        best = max(past["val_uar"] for past in self.history)
+        row = self.state.history[-1]
+        best = max(past["val_uar"] for past in self.state.history)
         validation = (
             f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
             f" (best {100 * best:.1f})"

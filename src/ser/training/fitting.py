@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from keras import ops
 
 from ser import models
 from ser.config import Recipe, TrainingConfig
-from ser.models.ensemble import MemberwiseCrossEntropy, members_of
+from ser.models.ensemble import MemberwiseCrossEntropy, members_of, single
 from ser.models.layers import Standardise
-from ser.project import MODEL_FILE, SerError, cannot_write, shown
+from ser.project import SerError, cannot_write, shown, writing
 from ser.training.batches import Batches, Part, Source, statistics
 from ser.training.callbacks import (
     WATCHED,
@@ -27,14 +25,11 @@ from ser.training.callbacks import (
     Restore,
     RunState,
     UnweightedAverageRecall,
-    WholeCheckpoint,
-    dropout_states,
-    mode_of,
-    watched_name,
     watchers,
 )
 
 PREDICTION_BATCH = 128
+STATE_FILE = "state.npz"  # of a training under way
 
 
 def fit(
@@ -44,6 +39,7 @@ def fit(
     folder: Path,
     *,
     seed: int,
+    model: Callable[[], keras.Model] | None = None,
     title: str = "",
     every: int = 5,
     tensorboard: bool = False,
@@ -62,9 +58,12 @@ def fit(
         epoch, early stopping and the learning rate look at `validation` only. None for a refit,
         which leaves the ``val_`` columns of the history empty.
     folder : Path
-        The run folder: ``history.csv``, ``last.keras`` and ``model.keras`` go there.
+        The run folder. ``state.npz`` is written there after each epoch, for a later call to go on
+        from, and ``history.csv`` at the end.
     seed : int
         Decides initial weights, dropout, order and variants.
+    model : callable, optional
+        Makes the uncompiled model, in place of the recipe's.
     title : str
         What the progress lines begin with.
     every : int
@@ -82,7 +81,7 @@ def fit(
     Returns
     -------
     (keras.Model, DataFrame)
-        The model of the best epoch and the history, one row per epoch.
+        The model with the weights of the best epoch, and the history, one row per epoch.
 
     Raises
     ------
@@ -94,46 +93,66 @@ def fit(
     if tensorboard and find_spec("tensorboard") is None:
         raise SerError("logs for TensorBoard need its package: pip install tensorboard.")
     folder.mkdir(parents=True, exist_ok=True)
+    config, n_classes = recipe.training, len(recipe.classes)
+
+    def begin() -> keras.Model:
+        keras.utils.set_random_seed(seed)
+        network = _build(recipe, train) if model is None else model()
+        if start is not None:
+            _take_over(recipe, network, start)
+        _set_statistics(network, train)
+        _compile(network, config, n_classes)
+        return network
+
+    network, state = begin(), RunState(folder / STATE_FILE, config)
+    if state.file.exists():
+        try:
+            state.resume(network)
+        except Exception:  # zip, NumPy and JSON each have their own
+            print(f"{shown(state.file)}: damaged; this training begins again.", flush=True)
+            network = begin()
+    done = len(state.history)
     batches = Batches(train, recipe, seed)
-    model, history = _start_or_resume(recipe, train, folder, seed, len(batches), start)
-    config, done = recipe.training, len(history)
-    stopping, mover = watchers(config)
-    checkpoint = WholeCheckpoint(
-        folder / MODEL_FILE,
-        monitor=watched_name(config),
-        mode=mode_of(config),
-        save_best_only=True,
-        initial_value_threshold=_best_value(config, history),
-    )
-    all_callbacks = [NextEpoch(batches)]
+    stopping, rate = watchers(config)
+    stopped = _replay(state.history, network, config, stopping, rate)
+    every_epoch: list[keras.callbacks.Callback] = [NextEpoch(batches)]
     if config.ema_momentum:
-        all_callbacks.append(Averaged(resumed=done > 0))
-    all_callbacks += [checkpoint, mover, stopping]
-    stopped = _replay(history, model, config, stopping, mover)
-    all_callbacks += [Restore(stopping, mover), RunState(folder, history)]
+        every_epoch.append(Averaged(resumed=done > 0))
+    every_epoch += [rate, stopping, Restore(stopping, rate), state]
     if every:
-        all_callbacks.append(ProgressLine(title or recipe.name, history, config.epochs, every))
+        every_epoch.append(ProgressLine(title or recipe.name, state, config.epochs, every))
     if tensorboard:
-        all_callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        every_epoch.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     if done < config.epochs and not stopped:
         try:
-            model.fit(
+            network.fit(
                 batches,
-                validation_data=_whole(validation, len(recipe.classes)),
+                validation_data=_whole(validation, n_classes),
                 initial_epoch=done,
                 epochs=config.epochs,
                 shuffle=False,
                 verbose=0,
-                callbacks=[*all_callbacks, *callbacks],
+                callbacks=[*every_epoch, *callbacks],
             )
         except OSError as error:
             raise cannot_write(folder, error) from error
-    if not (folder / MODEL_FILE).exists():
+    if not state.kept:
         raise SerError(
             f"recipe {recipe.name}: training diverged, {config.monitor} was never a number. Lower "
             "training.learning_rate, or set training.clip_norm."
         )
-    return models.load(folder / MODEL_FILE), pd.DataFrame(history)
+    network.set_weights(state.kept)
+    history = pd.DataFrame(state.history)
+    with writing(folder / "history.csv") as temporary:
+        history.to_csv(temporary, index=False, float_format="%.6g")
+    return network, history
+
+
+def _build(recipe: Recipe, train: Part) -> keras.Model:
+    _, _, n_frames, n_features = train.features.shape
+    return models.build(
+        recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
+    )
 
 
 def _check_parts(recipe: Recipe, train: Part, validation: Part | None, every_class: bool) -> None:
@@ -146,38 +165,6 @@ def _check_parts(recipe: Recipe, train: Part, validation: Part | None, every_cla
             f"recipe {recipe.name}: no training clip of class {recipe.classes[missing[0]]!r} in "
             "this fold. Choose another protocol, or leave the class out of the recipe."
         )
-
-
-def _start_or_resume(
-    recipe: Recipe,
-    train: Part,
-    folder: Path,
-    seed: int,
-    steps_per_epoch: int,
-    start: keras.Model | None = None,
-) -> tuple[keras.Model, list[dict[str, float]]]:
-    last, log = folder / "last.keras", folder / "history.csv"
-    if last.exists() and log.exists() and (folder / MODEL_FILE).exists():
-        with contextlib.suppress(Exception):  # zip, HDF5, Keras and pandas each have their own
-            model = keras.saving.load_model(last, safe_mode=True)
-            states = models.read_card(last)["dropout"]
-            for variable, state in zip(dropout_states(model), states, strict=True):
-                variable.assign(np.array(state, np.uint32))
-            epoch = int(ops.convert_to_numpy(model.optimizer.iterations)) // steps_per_epoch
-            history = [dict(row) for _, row in pd.read_csv(log).iterrows()]
-            if 0 < epoch <= len(history):
-                return model, history[:epoch]
-        print(f"{shown(last)}: damaged; this training begins again.", flush=True)
-    keras.utils.set_random_seed(seed)
-    _, _, n_frames, n_features = train.features.shape
-    model = models.build(
-        recipe.model, n_frames=n_frames, n_features=n_features, n_classes=len(recipe.classes)
-    )
-    if start is not None:
-        _take_over(recipe, model, start)
-    _set_statistics(model, train)
-    _compile(model, recipe.training, len(recipe.classes))
-    return model, []
 
 
 def _take_over(recipe: Recipe, model: keras.Model, start: keras.Model) -> None:
@@ -198,15 +185,35 @@ def _take_over(recipe: Recipe, model: keras.Model, start: keras.Model) -> None:
 
 
 def _set_statistics(model: keras.Model, train: Part) -> None:
-    measured = None
+    """Measure on training clips what layers that normalise features subtract and divide by."""
+    measured: dict[str, Any] = {}
     for member in members_of(model):
-        for layer in [layer for layer in member.layers if isinstance(layer, Standardise)]:
-            if layer.input is member.input:
-                measured = measured or statistics(train)  # once for all members
-                layer.set_statistics(*measured)
-            else:  # behind an encoder that is trained along
-                before = keras.Model(member.input, layer.input)
-                layer.set_statistics(*statistics(train, before.predict_on_batch))
+        for layer in member.layers:
+            if not isinstance(layer, (Standardise, keras.layers.Normalization)):
+                continue
+            through, key = None, "features"
+            if layer.input is not single(member.input):  # behind other layers, as an encoder
+                key, before = layer.name, keras.Model(member.input, layer.input)
+                through = before.predict_on_batch
+            if key not in measured:  # once for all members
+                measured[key] = statistics(train, through)
+            mean, deviation = measured[key]
+            if isinstance(layer, Standardise):
+                layer.set_statistics(mean, deviation)
+            else:
+                _set_normalization(layer, mean, deviation)
+
+
+def _set_normalization(layer: Any, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Do what `Normalization.adapt` does, without counting padding as a value."""
+    if tuple(layer.adapt_mean.shape) != mean.shape:
+        raise SerError(
+            f"layer {layer.name}: expected Normalization over the last axis ({len(mean)} features),"
+            f" found one over {tuple(layer.adapt_mean.shape)}. Use axis=-1."
+        )
+    layer.adapt_mean.assign(mean.astype(np.float32))
+    layer.adapt_variance.assign(np.square(deviation).astype(np.float32))
+    layer.finalize_state()
 
 
 def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None:
@@ -228,12 +235,6 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
         ],
     )
     optimizer.build(model.trainable_variables)  # else the first step does, and is traced twice
-
-
-def _best_value(config: TrainingConfig, history: list[dict[str, float]]) -> float:
-    """Give the best value so far; infinitely bad at first, so that NaN is no improvement."""
-    values = [row[config.monitor] for row in history if np.isfinite(row[config.monitor])]
-    return min(values, default=np.inf) if mode_of(config) == "min" else max(values, default=-np.inf)
 
 
 def _replay(

@@ -182,7 +182,7 @@ def _train(recipe: Recipe, table: pd.DataFrame, unit: Unit, folder: Path, n_jobs
         frame[name] = probabilities[:, column].astype(np.float64).round(4)
     with writing(mine / "predictions.csv") as temporary:
         frame.sort_values(["clip_id", "variant"]).to_csv(temporary, index=False)
-    (mine / "last.keras").unlink(missing_ok=True)
+    (mine / fitting.STATE_FILE).unlink(missing_ok=True)
     card = {
         **dataclasses.asdict(unit),
         "recipe": to_dict(recipe),
