@@ -1,131 +1,165 @@
-"""One growing file of equally shaped float arrays, with an index: the store's storage.
+"""What is costly to compute, kept under its key in one SQLite file.
 
-A bank is ``NAME.f32`` (rows of raw little-endian float32; ``NAME.f16`` of half precision) and
-``NAME.csv`` (``key,crc32`` of each row, in order). A row counts once its index line is complete,
-and the index is written after the data; so a kill at any moment loses at most the rows under way,
-and the next writer cuts off what is not indexed.
+SQLite commits whole transactions, whatever moment a kill comes at, lets processes read beside one
+that writes, and tells a damaged file from a whole one. A checksum over key and value is kept with
+each value, so that no value can stand for another.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import errno
+import sqlite3
 import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from ser.project import CacheError, cannot_write, shown
 
-_KEY_DIGITS = 64
-_SUFFIXES = {"<f4": ".f32", "<f2": ".f16"}
-_LINE_BYTES = _KEY_DIGITS + 1 + 8 + 1  # sha256, comma, crc32, newline
+WAIT_S = 600.0  # for another process to finish its transaction
+AT_ONCE = 500  # keys of one question; SQLite takes a thousand
 
 
-@functools.cache
-def _all_halves() -> np.ndarray:
-    """Every number of half precision in single precision; looking up is five times as fast."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+class Cache:
+    """Bytes under text keys.
 
+    Parameters
+    ----------
+    file : Path
+        Made with the first value that is put into it.
+    """
 
-class Bank:
-    """Arrays of one shape, found by key."""
+    def __init__(self, file: Path) -> None:
+        self.file = Path(file)
+        self._opened: sqlite3.Connection | None = None
 
-    def __init__(self, stem: Path, shape: tuple[int, ...], *, half: bool = False) -> None:
-        self.stem, self.shape = Path(stem), tuple(shape)
-        self._kind = "<f2" if half else "<f4"
-        self._row_bytes = np.dtype(self._kind).itemsize * int(np.prod(shape))
-        self.refresh()
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
+        return Cache, (self.file,)  # another process opens the file for itself
 
-    @property
-    def data_path(self) -> Path:
-        """The file of values."""
-        return self.stem.with_name(self.stem.name + _SUFFIXES[self._kind])
+    def find(self, keys: Iterable[str]) -> dict[str, int]:
+        """Give the row of each key that is there."""
+        found: dict[str, int] = {}
+        wanted = list(dict.fromkeys(keys))
+        if not self.file.exists():
+            return found
+        with self._reading() as database:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                marks = ",".join("?" * len(some))
+                found |= database.execute(
+                    f"SELECT key, id FROM entries WHERE key IN ({marks})", some
+                ).fetchall()
+        return found
 
-    @property
-    def index_path(self) -> Path:
-        """The file of keys and checksums."""
-        return self.stem.with_name(self.stem.name + ".csv")
+    def read(self, rows: Sequence[int]) -> Iterator[bytes]:
+        """Give the values of rows that `find` gave, in their order."""
+        with self._reading() as database:
+            for row in rows:
+                found = database.execute("SELECT value FROM entries WHERE id=?", (row,)).fetchone()
+                if found is None:
+                    raise self._damaged(f"row {row} is gone")
+                yield found[0]
 
-    def refresh(self) -> None:
-        """Read the index again and map the values."""
-        text = self.index_path.read_bytes() if self.index_path.exists() else b""
-        n_rows = len(text) // _LINE_BYTES
-        starts = range(0, n_rows * _LINE_BYTES, _LINE_BYTES)
-        lines = [text[start : start + _LINE_BYTES].decode("ascii", "replace") for start in starts]
-        if any(line[_KEY_DIGITS] != "," or line[-1] != "\n" for line in lines):
-            raise self._damaged(f"{self.index_path.name} is not an index")
-        self.keys = {line[:_KEY_DIGITS]: row for row, line in enumerate(lines)}
-        self._checksums = [line[_KEY_DIGITS + 1 : -1] for line in lines]
-        if n_rows == 0:
-            self._values = np.zeros((0, *self.shape), self._kind)
-            return
-        found = self.data_path.stat().st_size if self.data_path.exists() else 0
-        if found < n_rows * self._row_bytes:
-            raise self._damaged(f"{n_rows * self._row_bytes} bytes expected, {found} found")
-        self._values = np.memmap(self.data_path, self._kind, "r", shape=(n_rows, *self.shape))
+    def verify(self, keys: dict[str, int]) -> None:
+        """Compare keys and values with their checksums; CacheError where one differs."""
+        with self._reading() as database:
+            for key, row in keys.items():
+                found = database.execute(
+                    "SELECT key, checksum, value FROM entries WHERE id=?", (row,)
+                ).fetchone()
+                if found is None or found[0] != key or _checksum(key, found[2]) != found[1]:
+                    raise self._damaged(f"what it holds for {key[:12]}… is not what was written")
 
-    def __len__(self) -> int:
-        return len(self._checksums)
+    def put(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Add values, all or none; a key that is there keeps its value.
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys
-
-    def rows(self, keys: list[str]) -> np.ndarray:
-        """Look up where keys lie."""
-        return np.array([self.keys[key] for key in keys], dtype=np.int64)
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """Read rows from the memory-mapped file."""
-        found = self._values[rows]
-        if self._kind == "<f2":
-            return _all_halves()[found.view("<u2")]
-        return np.asarray(found, np.float32)
-
-    def verify(self, rows: np.ndarray) -> None:
-        """Compare rows with their checksums."""
-        for row in np.unique(rows):
-            if self._checksum(self._values[row]) != self._checksums[row]:
-                raise self._damaged(f"row {row} is not what was written")
-
-    def append(self, items: list[tuple[str, np.ndarray]]) -> None:
-        """Add rows; call `refresh` to read them."""
+        Raises
+        ------
+        SerError
+            When the disk is full or cannot be written; earlier values are kept.
+        """
+        rows = [(key, _checksum(key, value), value) for key, value in items]
         try:
-            self.stem.parent.mkdir(parents=True, exist_ok=True)
-            self._cut_off_unindexed()
-            with self.data_path.open("ab") as file:
-                for _, value in items:
-                    file.write(self._bytes(value))
-            with self.index_path.open("ab") as file:
-                for key, value in items:
-                    file.write(f"{key},{self._checksum(value)}\n".encode("ascii"))
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self._reading(make=True) as database, database:
+                database.execute("BEGIN IMMEDIATE")
+                database.executemany(
+                    "INSERT OR IGNORE INTO entries (key, checksum, value) VALUES (?, ?, ?)", rows
+                )
         except OSError as error:
-            raise cannot_write(self.data_path, error) from error
+            raise cannot_write(self.file, error) from error
 
-    def _cut_off_unindexed(self) -> None:
-        indexed = self.index_path.stat().st_size if self.index_path.exists() else 0
-        n_rows = indexed // _LINE_BYTES
-        for path, size in (
-            (self.index_path, n_rows * _LINE_BYTES),
-            (self.data_path, n_rows * self._row_bytes),
-        ):
-            if path.exists() and path.stat().st_size > size:
-                with path.open("r+b") as file:
-                    file.truncate(size)
+    def repair(self, keys: Iterable[str]) -> None:
+        """Remove values that are not what was written; or all, if the file is broken."""
+        try:
+            for key, row in self.find(keys).items():
+                try:
+                    self.verify({key: row})
+                except CacheError:
+                    with self._reading() as database:
+                        database.execute("DELETE FROM entries WHERE id=?", (row,))
+        except CacheError:
+            self.delete()
 
-    @staticmethod
-    def delete(stem: Path) -> None:
-        """Remove both files of a bank, whatever state they are in."""
-        for suffix in (".csv", *_SUFFIXES.values()):
-            stem.with_name(stem.name + suffix).unlink(missing_ok=True)
+    def delete(self) -> None:
+        """Remove the file, whatever state it is in."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
-    def _bytes(self, value: np.ndarray) -> bytes:
-        return np.ascontiguousarray(value, self._kind).tobytes()
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
-    def _checksum(self, value: np.ndarray) -> str:
-        return f"{zlib.crc32(self._bytes(value)):08x}"
+    @contextlib.contextmanager
+    def _reading(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
+        try:
+            if self._opened is None:
+                self._opened = self._open(make)
+            yield self._opened
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise self._explain(error) from error
+
+    def _open(self, make: bool) -> sqlite3.Connection:
+        database = sqlite3.connect(
+            self.file, timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute(f"PRAGMA mmap_size={1 << 40}")
+            if make:
+                database.execute("PRAGMA journal_mode=WAL")
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS entries "
+                    "(id INTEGER PRIMARY KEY, key TEXT UNIQUE, checksum INTEGER, value BLOB)"
+                )
+        except sqlite3.DatabaseError:
+            database.close()
+            raise
+        return database
+
+    def _explain(self, error: sqlite3.DatabaseError) -> Exception:
+        text = str(error)
+        if "full" in text:
+            return cannot_write(self.file, OSError(errno.ENOSPC, text))
+        if "readonly" in text or "unable to open" in text:
+            return cannot_write(self.file, OSError(errno.EACCES, text))
+        if "locked" in text:
+            return CacheError(
+                f"{shown(self.file)}: another process has been writing there for "
+                f"{WAIT_S / 60:.0f} minutes. Wait for it and try again."
+            )
+        return self._damaged(text)
 
     def _damaged(self, reason: str) -> CacheError:
         return CacheError(
-            f"{shown(self.data_path)}: the cached features are damaged ({reason}). Run "
-            "`ser features --repair` (or delete the folder it lies in) to compute them again."
+            f"{shown(self.file)}: the cache is damaged ({reason}). Run `ser features --repair` (or "
+            "delete the folder it lies in) to compute it again."
         )
+
+
+def _checksum(key: str, value: bytes) -> int:
+    return zlib.crc32(value, zlib.crc32(key.encode()))

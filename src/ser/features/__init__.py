@@ -1,5 +1,6 @@
 """Recordings become arrays ``(n_clips, n_frames, n_features)``: extraction, augmentation, cache."""
 
+from ser.features.custom import feature as register
 from ser.features.dataset import FeatureSet, FrontEnd, build
 from ser.features.extraction import (
     FRONT_END_VERSION,
@@ -21,5 +22,6 @@ __all__ = [
     "feature_names",
     "fit_length",
     "frame_times_s",
+    "register",
     "to_rows",
 ]

@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ser.config import AugmentationConfig, MaskingConfig, stable_hash
+from ser.config import CUSTOM, AugmentationConfig, MaskingConfig, stable_hash
+from ser.features import custom
+from ser.project import SerError
 
 # Part of every cache key. Raise it when a change here changes any variant.
 AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
@@ -109,8 +111,9 @@ def apply(
     ValueError
         When `only` is none of ``CHANGES``.
     """
-    if only is not None and only not in CHANGES:
-        raise ValueError(f"no change {only!r}. Allowed: {', '.join(CHANGES)}.")
+    allowed = (*CHANGES, *config.custom_p)
+    if only is not None and only not in allowed:
+        raise ValueError(f"no change {only!r}. Allowed: {', '.join(allowed)}.")
     transforms = _transforms(config)
     result = waveform
     for name in CHANGES:
@@ -124,7 +127,60 @@ def apply(
                     changed = transforms[name](samples=result, sample_rate=sample_rate_hz)
             # a room must not also make the voice louder: what changes the level is the gain
             result = changed * _level_ratio(result, changed) if name == "room" else changed
+    for name in sorted(config.custom_p) if only is None else set(config.custom_p) & {only}:
+        drawn, seed = rng.random() < config.custom_p[name], int(rng.integers(2**32))
+        if drawn or name == only:
+            result = _custom(name, result, sample_rate_hz, seed)
     return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _custom(name: str, samples: np.ndarray, sample_rate_hz: int, seed: int) -> np.ndarray:
+    """Call a registered augmentation and check its answer."""
+    try:
+        changed = CUSTOM["augmentations"][name](
+            samples, sample_rate_hz, np.random.default_rng(seed)
+        )
+        found = np.asarray(changed, np.float32)
+    except Exception as error:  # whatever a reader's cell may raise
+        raise SerError(f"augmentation {name!r} failed: {type(error).__name__}: {error}.") from error
+    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
+        raise SerError(
+            f"augmentation {name!r}: expected finite samples of shape (n_samples,), found an array "
+            f"of shape {found.shape}."
+        )
+    return found
+
+
+def register(name: str) -> Callable[[custom.Function], custom.Function]:
+    """Register an augmentation; from then on ``AugmentationConfig.custom_p`` may name it.
+
+    Parameters
+    ----------
+    name : str
+        A Python name that no built-in augmentation has.
+
+    Returns
+    -------
+    callable
+        Decorator of a function ``(samples, sample_rate_hz, rng) -> samples``: float32 of shape
+        ``(n_samples,)``, and a `numpy.random.Generator` that all its chance must come from. Any
+        length may come back.
+
+    Raises
+    ------
+    SerError
+        When the name is built in, or no name.
+
+    Examples
+    --------
+    >>> @register("echo")
+    ... def echo(samples, sample_rate_hz, rng):
+    ...     return samples + 0.5 * np.roll(samples, int(0.1 * sample_rate_hz))
+    >>> AugmentationConfig(n_variants=2, custom_p={"echo": 0.5}).custom_p
+    {'echo': 0.5}
+    >>> del CUSTOM["augmentations"]["echo"]
+    """
+    return custom.register("augmentations", name, CHANGES)
 
 
 def _level_ratio(before: np.ndarray, after: np.ndarray) -> float:

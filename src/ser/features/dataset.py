@@ -1,13 +1,14 @@
-"""Features of many clips on disk: cached by content, memory-mapped, parallel, resumable.
+"""Features of many clips on disk: cached by content, parallel, resumable.
 
-The cache key of a row is the configuration of the front end and its code version (the folder's
-name), the variant's settings (the file's name) and the SHA-256 of the clip's decoded samples (the
-row's key). So nothing is computed twice, and nothing stale is ever read.
+The cache key of a row is the configuration of the front end, the code of registered features and
+the versions of what computes them (the folder's name), the clip's decoded samples and the settings
+of the variant (the row's key). So nothing is computed twice, and nothing stale is ever read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +21,22 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from ser.audio import decode, to_waveform
-from ser.cache import Bank
+from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_path
-from ser.features import augment, extraction
-from ser.project import CacheError, SerError, cannot_write, paths, shown, write_json
+from ser.features import augment, custom, extraction
+from ser.project import SerError, cannot_write, paths, shown, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
 
 _VERIFIED: set[tuple[Path, int, int, bytes]] = set()  # files, in what state, and which rows
+
+
+@functools.cache
+def _all_halves() -> np.ndarray:
+    """Every number of half precision in single precision; looking up is five times as fast."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -61,15 +68,20 @@ class FrontEnd:
         """Shape of one variant of one clip: (n_rows, n_features)."""
         return self.features.n_rows, len(extraction.feature_names(self.features))
 
-    def stem(self, variant: int) -> Path:
-        """Path, without suffix, of the files that hold one variant of all clips."""
-        name = augment.variants_hash(self.augmentation)
-        return self.folder / ("original" if variant == 0 else f"{name}-{variant:02d}")
+    @property
+    def dtype(self) -> str:
+        """How values lie on disk: an encoder's states, which are many, in half precision."""
+        return "<f2" if self.features.kinds[0] in ("whisper", "ssl") else "<f4"
 
-    def bank(self, variant: int) -> Bank:
-        """Open the files that hold one variant of all clips."""
-        half = self.features.kinds[0] in ("whisper", "ssl")
-        return Bank(self.stem(variant), self.shape, half=half)
+    @property
+    def variants(self) -> list[str]:
+        """Names of the original and of each variant, for the rows' keys."""
+        name = augment.variants_hash(self.augmentation)
+        return ["original", *(f"{name}-{i + 1:02d}" for i in range(self.augmentation.n_variants))]
+
+    def cache(self) -> Cache:
+        """Open the file that holds all variants of all clips."""
+        return Cache(self.folder / "features.sqlite")
 
 
 @dataclass(frozen=True)
@@ -89,14 +101,14 @@ class FeatureSet:
     table: pd.DataFrame
     problems: pd.DataFrame
     n_computed: int
-    _banks: list[Bank] = field(repr=False)
+    _front_end: FrontEnd = field(repr=False)
+    _cache: Cache = field(repr=False)
     _rows: np.ndarray = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(n_clips, n_variants, n_frames, n_features); variant 0 is the original."""
-        n_frames, n_features = self._banks[0].shape
-        return len(self.table), len(self._banks), n_frames, n_features
+        return *self._rows.shape, *self._front_end.shape
 
     def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
         """Read features of some clips.
@@ -113,12 +125,12 @@ class FeatureSet:
         ndarray of float32, shape (n, n_frames, n_features)
             A copy in memory.
         """
-        clips = np.asarray(clips, dtype=np.int64)
-        variants = np.broadcast_to(np.asarray(variants), clips.shape)
-        result = np.empty((len(clips), *self._banks[0].shape), np.float32)
-        for variant in np.unique(variants):
-            chosen = np.flatnonzero(variants == variant)
-            result[chosen] = self._banks[variant].take(self._rows[clips[chosen], variant])
+        rows = self._rows[np.asarray(clips, np.int64), np.asarray(variants)]
+        shape, kind = self._front_end.shape, np.dtype(self._front_end.dtype)
+        result = np.empty((len(rows), *shape), np.float32)
+        for place, value in enumerate(self._cache.read(rows.tolist())):
+            found = np.frombuffer(value, kind).reshape(shape)
+            result[place] = _all_halves()[found.view("<u2")] if kind.itemsize == 2 else found
         return result
 
     def positions(self, clip_ids: Any) -> np.ndarray:
@@ -128,12 +140,15 @@ class FeatureSet:
 
     def verify(self) -> None:
         """Compare every row with its checksum, once in a process unless the file changes."""
-        for bank, rows in zip(self._banks, self._rows.T, strict=True):
-            file = bank.data_path.stat()
-            state = (bank.data_path, file.st_mtime_ns, file.st_size, rows.tobytes())
-            if state not in _VERIFIED:  # ten gigabytes of states take a minute
-                bank.verify(rows)
-                _VERIFIED.add(state)
+        file = self._cache.file.stat()
+        state = (self._cache.file, file.st_mtime_ns, file.st_size, self._rows.tobytes())
+        if state in _VERIFIED:  # ten gigabytes of states take a minute
+            return
+        sounds, variants = self.table["pcm_sha256"], self._front_end.variants
+        for variant, rows in zip(variants, self._rows.T.tolist(), strict=True):
+            keys = (f"{sound} {variant}" for sound in sounds)
+            self._cache.verify(dict(zip(keys, rows, strict=True)))
+        _VERIFIED.add(state)
 
 
 def build(
@@ -175,31 +190,27 @@ def build(
         When no clip could be read at all, the disk is full, or another process is writing the
         same cache. What was computed before is kept.
     """
-    variants = range(front_end.augmentation.n_variants + 1)
+    sounds = table["pcm_sha256"].tolist()
+    keys = [[f"{sound} {variant}" for variant in front_end.variants] for sound in sounds]
+    every_key = [key for of_clip in keys for key in of_clip]
+    cache = front_end.cache()
     if repair:
-        _delete_damaged(front_end, variants)
-    banks = [front_end.bank(variant) for variant in variants]
-    keys = table["pcm_sha256"].tolist()
-    first: dict[str, int] = {}
-    for position, key in enumerate(keys):
-        first.setdefault(key, position)
-    missing = {
-        key: [v for v in variants if key not in banks[v]]
-        for key in first
-        if any(key not in bank for bank in banks)
-    }
+        cache.repair(every_key)
+    known = cache.find(every_key)
     reasons: dict[str, str] = {}
-    if missing:
-        jobs = [(clip_path(table.iloc[first[k]]), k, tuple(v)) for k, v in missing.items()]
-        reasons = _compute_all(jobs, front_end, banks, n_jobs, progress, cluster)
-        for bank in banks:
-            bank.refresh()
-    return _open(table, banks, reasons, len(missing) - len(reasons))
-
-
-def _open(
-    table: pd.DataFrame, banks: list[Bank], reasons: dict[str, str], n_computed: int
-) -> FeatureSet:
+    n_computed = 0
+    if len(known) < len(set(every_key)):
+        with _locked(front_end):
+            known = cache.find(every_key)  # another process may have computed them meanwhile
+            first = {sound: place for place, sound in reversed(list(enumerate(sounds)))}
+            jobs = []
+            for sound, place in sorted(first.items(), key=lambda item: item[1]):
+                missing = [number for number, key in enumerate(keys[place]) if key not in known]
+                if missing:
+                    jobs.append((clip_path(table.iloc[place]), sound, tuple(missing)))
+            reasons = _compute_all(jobs, front_end, cache, n_jobs, progress, cluster)
+        known = cache.find(every_key)
+        n_computed = len(jobs) - len(reasons)
     failed = table["pcm_sha256"].isin(list(reasons)).to_numpy()
     problems = table.loc[failed, ["clip_id", "path"]].copy()
     problems["reason"] = table.loc[failed, "pcm_sha256"].map(reasons)
@@ -207,15 +218,19 @@ def _open(
     if good.empty:
         why = f" The first reason: {problems['reason'].iloc[0]}" if len(problems) else ""
         raise SerError(f"none of the {len(table)} clips gave features.{why}")
-    keys = good["pcm_sha256"].tolist()
-    rows = np.stack([bank.rows(keys) for bank in banks], axis=1)
-    return FeatureSet(good, problems.reset_index(drop=True), n_computed, banks, rows)
+    rows = [
+        [known[key] for key in of_clip]
+        for of_clip, bad in zip(keys, failed, strict=True)
+        if not bad
+    ]
+    found = np.array(rows, np.int64)
+    return FeatureSet(good, problems.reset_index(drop=True), n_computed, front_end, cache, found)
 
 
 def _compute_all(
     jobs: list[tuple[Path, str, tuple[int, ...]]],
     front_end: FrontEnd,
-    banks: list[Bank],
+    cache: Cache,
     n_jobs: int,
     progress: bool,
     cluster: str | None,
@@ -223,15 +238,14 @@ def _compute_all(
     """Run the jobs, append what comes back in order, and return reasons of failure by key."""
     reasons: dict[str, str] = {}
     chunks = [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
+    sent = custom.pack(front_end.features, front_end.augmentation)
     with (
-        _locked(front_end),
         _backend(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as workers,
         tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress) as bar,
     ):
-        results = workers(delayed(_compute_chunk)(chunk, front_end) for chunk in chunks)
+        results = workers(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
         for chunk, (done, failed) in zip(chunks, results, strict=True):
-            for variant, items in done.items():
-                banks[variant].append(items)
+            cache.put((key, array.astype(front_end.dtype).tobytes()) for key, array in done)
             reasons.update(failed)
             bar.update(len(chunk))
             if reasons:
@@ -240,27 +254,27 @@ def _compute_all(
 
 
 def _compute_chunk(
-    chunk: list[tuple[Path, str, tuple[int, ...]]], front_end: FrontEnd
-) -> tuple[dict[int, list[tuple[str, np.ndarray]]], dict[str, str]]:
-    done: dict[int, list[tuple[str, np.ndarray]]] = {}
+    chunk: list[tuple[Path, str, tuple[int, ...]]], front_end: FrontEnd, sent: bytes
+) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
+    custom.unpack(sent)
+    done: list[tuple[str, np.ndarray]] = []
     failed: dict[str, str] = {}
-    for path, key, variants in chunk:
+    for path, sound, numbers in chunk:
         try:
-            arrays = [(v, _compute_one(path, key, v, front_end)) for v in variants]
+            arrays = [(i, _compute_one(path, sound, i, front_end)) for i in numbers]
         except SerError as error:
-            failed[key] = str(error)
+            failed[sound] = str(error)
         except Exception as error:  # one odd file must not stop twelve thousand others
-            failed[key] = f"{path}: {type(error).__name__}: {error}"
+            failed[sound] = f"{path}: {type(error).__name__}: {error}"
         else:
-            for variant, array in arrays:
-                done.setdefault(variant, []).append((key, array))
+            done += [(f"{sound} {front_end.variants[i]}", array) for i, array in arrays]
     return done, failed
 
 
 def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.ndarray:
     recording = decode(path)
     if recording.pcm_sha256 != key:
-        raise CacheError(f"{path}: changed since the metadata was made. Run `ser metadata` again.")
+        raise SerError(f"{path}: changed since the metadata was made. Run `ser metadata` again.")
     rate = front_end.audio.sample_rate_hz
     waveform = to_waveform(recording.samples, recording.sample_rate_hz, front_end.audio)
     waveform = augment.variant(waveform, rate, front_end.augmentation, content=key, number=variant)
@@ -295,30 +309,23 @@ def _backend(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
 
 @contextlib.contextmanager
 def _locked(front_end: FrontEnd) -> Iterator[None]:
+    """Let one process compute at a time; others wait, and say for what."""
     folder = front_end.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
-        with lock.acquire(timeout=1):
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            print(f"{shown(folder)}: another process computes these features; waiting.", flush=True)
+            lock.acquire()
+        try:
             write_json(
                 folder / "config.json",
                 {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
             )
             yield
-    except Timeout as error:
-        raise CacheError(
-            f"{shown(folder)}: another process is writing these features. Wait for it and try "
-            "again."
-        ) from error
+        finally:
+            lock.release()
     except OSError as error:
         raise cannot_write(folder, error) from error
-
-
-def _delete_damaged(front_end: FrontEnd, variants: range) -> None:
-    for variant in variants:
-        stem = front_end.stem(variant)
-        try:
-            bank = front_end.bank(variant)
-            bank.verify(np.arange(len(bank)))
-        except CacheError:
-            Bank.delete(stem)

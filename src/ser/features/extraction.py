@@ -15,8 +15,8 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from ser.audio import to_waveform
-from ser.config import AudioConfig, FeatureConfig
-from ser.features import encoders
+from ser.config import CUSTOM, AudioConfig, FeatureConfig
+from ser.features import custom, encoders
 from ser.project import SerError
 
 # Part of every cache key. Raise it when a change here or in `ser.audio` changes any value.
@@ -92,7 +92,13 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
         return _pretrained(waveform[: config.n_frames * config.hop_length], config)
     spectrum = _Spectrum(waveform, sample_rate_hz, config)
     with _blas().limit(limits=1, user_api="blas"):  # else the last digits follow the core count
-        stacked = np.concatenate([_KINDS[kind](spectrum) for kind in config.kinds], axis=0)
+        parts = [
+            _KINDS[kind](spectrum)
+            if kind in _KINDS
+            else custom.compute(kind, waveform, sample_rate_hz, config)
+            for kind in config.kinds
+        ]
+        stacked = np.concatenate(parts, axis=0)
     layers = [stacked]
     for order in range(1, config.n_deltas + 1):
         layers.append(librosa.feature.delta(stacked, order=order, mode="nearest"))
@@ -122,7 +128,9 @@ def feature_names(config: FeatureConfig) -> list[str]:
     sizes |= {"spectral_contrast": 7, "whisper_mel": encoders.N_MELS}
     names = []
     for kind in config.kinds:
-        size = sizes.get(kind)
+        size = custom.width(kind, config) if kind in CUSTOM["features"] else sizes.get(kind)
+        if size == 1 and kind in CUSTOM["features"]:
+            size = None
         names += [kind] if size is None else [f"{kind} {i}" for i in range(size)]
     prefixes = ["", "delta ", "delta2 "][: config.n_deltas + 1]
     return [prefix + name for prefix in prefixes for name in names]
