@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import cloudpickle
 import numpy as np
-from joblib.externals import cloudpickle
 
 from ser.config import CUSTOM, FEATURE_KINDS, AugmentationConfig, FeatureConfig
 from ser.fingerprint import code_hash
