@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -52,7 +53,7 @@ def run(
     numbers = options.numbers(seeds)
     plan = options.plan(recipe, corpora, protocol, epochs)
     folder = runner.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
-    show.show_report(folder, as_json=False)
+    show.show_metrics(folder, runner.metrics_of(folder))
 
 
 @app.command()
@@ -149,7 +150,11 @@ def evaluate(
         if not finished:
             raise SerError("no finished run. Train one with `ser train`.")
         folder = finished[0]
-    show.show_report(folder, as_json=as_json)
+    metrics = runner.metrics_of(folder)
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2))
+    else:
+        show.show_metrics(folder, metrics)
 
 
 @app.command()

@@ -1,133 +1,201 @@
-"""Results as text for a terminal."""
+"""Results as text for a terminal, and as CSV."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from ser.project import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ser.inference import Prediction
+    from ser.inference.live import Tick
 
-def show_report(folder: Path, *, as_json: bool) -> None:
+BAR = 30  # characters of a probability of 1
+NOBODY = "(nobody speaks)"
+
+
+def console() -> Console:
+    """Give the console to print on: words wrap in a terminal, and lines stay whole in a pipe."""
+    found = Console(highlight=False)
+    found.soft_wrap = not found.is_terminal
+    return found
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: str = "") -> None:
+    """Print a table; columns named in `right` are set flush right."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        drawn.add_column(name, justify="right" if name in right.split(",") else "left")
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    out = console()
+    if out.soft_wrap:
+        out.width = max(out.width, 200)  # a pipe has no width
+    out.print(drawn)
+
+
+def percent(value: float, interval: Any = None) -> str:
+    """Write a share as ``62.8 % [58.3, 65.1]``."""
+    if interval is None or any(limit is None or limit != limit for limit in interval):
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f} % [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Print the metrics of a run or report."""
-    from ser.experiments import runner
-
-    metrics = runner.metrics_of(folder)
-    if as_json:
-        typer.echo(json.dumps(metrics, indent=2))
-        return
-    typer.echo(
+    console().print(
         f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
         f"{metrics['n_seeds']} seed(s)"
     )
-    for key, name in (("uar", "UAR"), ("accuracy", "accuracy"), ("macro_f1", "macro F1")):
-        value, interval = metrics[key]["mean"], metrics[key]["interval_95"]
-        span = f"  [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else ""
-        typer.echo(f"  {name:10s}{100 * value:5.1f} %{span}")
-    typer.echo("  recall:")
-    for name, values in metrics["per_class"].items():
-        typer.echo(f"    {name:10s}{100 * values['recall']:5.1f} %  of {values['support']} clips")
+    names = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
+    rows = [(n, percent(metrics[k]["mean"], metrics[k]["interval_95"])) for k, n in names.items()]
+    table(["", "mean, 95 % over speakers"], rows)
+    recalls = [
+        (name, percent(values["recall"]), values["support"])
+        for name, values in metrics["per_class"].items()
+    ]
+    table(["class", "recall", "clips"], recalls, right="recall,clips")
     for trained, tested in metrics["per_pair"].items():
-        cells = [f"{name} {100 * values['uar']:.1f} %" for name, values in tested.items()]
-        typer.echo(f"  UAR, trained on {trained}: {', '.join(cells)}")
+        cells = [f"{name} {percent(values['uar'])}" for name, values in tested.items()]
+        console().print(f"UAR, trained on {trained}: {', '.join(cells)}")
 
 
 def show_robustness(path: Path) -> None:
     """Print UAR under each condition."""
     import pandas as pd  # takes half a second, which `ser predict` has not
 
-    for _, row in pd.read_csv(path).iterrows():
-        span = "" if pd.isna(row["low"]) else f"  [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        sure = f"confidence {100 * row['confidence']:.0f} %"
-        typer.echo(f"{row['condition']:26s}UAR {100 * row['uar']:5.1f} %{span}  {sure}")
-    typer.echo(f"written: {shown(path)}")
+    rows = [
+        (row["condition"], percent(row["uar"], (row["low"], row["high"])), row["confidence"])
+        for row in pd.read_csv(path).to_dict("records")
+    ]
+    rows = [(name, uar, percent(confidence)) for name, uar, confidence in rows]
+    table(["condition", "UAR, 95 % over speakers", "confidence"], rows, right="confidence")
+    console().print(f"written: {shown(path)}")
 
 
-def show_ladder(table: pd.DataFrame, folder: Path) -> None:
+def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
     """Print ladders, a line for each rung."""
-    import pandas as pd
-
-    for name, rows in table.groupby("recipe", sort=False):
-        low, high = rows["claim_low"].iloc[0], rows["claim_high"].iloc[0]
-        claim = "no number" if pd.isna(low) else f"{100 * low:.1f}"
-        claim += "" if pd.isna(low) or low == high else f" to {100 * high:.1f}"
-        claim += "" if pd.isna(low) else " % accuracy"
-        typer.echo(f"{name}: published claim {claim}; chance {100 * rows['chance'].iloc[0]:.1f} %")
-        for row in rows.to_dict("records"):
-            span = ""  # of a single speaker
-            if not pd.isna(row["accuracy_low"]):
-                span = f"[{100 * row['accuracy_low']:.1f}, {100 * row['accuracy_high']:.1f}]  "
-            typer.echo(
-                f"  {row['rung']} {row['title']:15s} accuracy {100 * row['accuracy']:5.1f} %  "
-                f"{span}UAR {100 * row['uar']:5.1f} %  {row['seeds']} seed(s)"
+    for name, of_recipe in rows.groupby("recipe", sort=False):
+        low, high = of_recipe["claim_low"].iloc[0], of_recipe["claim_high"].iloc[0]
+        claim = "no number" if low != low else f"{100 * low:.1f}"
+        claim += f" to {100 * high:.1f}" if low < high else ""
+        chance = percent(of_recipe["chance"].iloc[0])
+        console().print(f"{name}: published accuracy {claim}; chance {chance}")
+        cells = [
+            (
+                f"{row['rung']}: {row['title']}",
+                percent(row["accuracy"], (row["accuracy_low"], row["accuracy_high"])),
+                percent(row["uar"]),
+                row["seeds"],
             )
-    typer.echo(f"written: {shown(folder)}/ladder.csv")
+            for row in of_recipe.to_dict("records")
+        ]
+        table(["rung", "accuracy, 95 %", "UAR", "seeds"], cells, right="UAR,seeds")
+    console().print(f"written: {shown(folder)}/ladder.csv")
 
 
-def show_answer(answer: dict[str, Any], *, short: bool = False) -> None:
-    """Print the answer about one recording, a bar for each class."""
-    probability = answer["probabilities"][answer["label"]]
-    doubt = "uncertain, most likely " if answer.get("uncertain") else ""
-    typer.echo(f"{answer['file']}: {doubt}{answer['label']} ({100 * probability:.0f} %)")
-    if not short and "timeline" not in answer:
-        for name, value in sorted(answer["probabilities"].items(), key=lambda item: -item[1]):
-            typer.echo(f"  {_bar(name, value)}".rstrip())
-    for segment in () if short else answer.get("timeline", ()):
-        share = segment["probabilities"][segment["label"]]
-        span = f"{clock(segment['start_s'])} to {clock(segment['end_s'])}"
-        typer.echo(f"  {span}  {_bar(segment['label'], share)}".rstrip())
-    if answer.get("timeline") == []:
-        typer.echo("  note: nobody speaks in it")
-    for warning in answer["warnings"]:
-        typer.echo(f"  note: {warning}")
+def show_answer(name: str, answer: Prediction, *, short: bool = False) -> None:
+    """Print the answer about one recording: a bar for each class, or a line for each stretch."""
+    out = console()
+    share = f"{answer.label} ({100 * answer.confidence:.0f} %)"
+    doubt = "uncertain, most likely " if answer.uncertain else ""
+    headline = "no speech" if answer.no_speech else doubt + share
+    out.print(f"{escape(name)}: [bold]{headline}[/]")
+    if short:
+        return
+    if answer.in_windows:
+        for part in answer.segments:
+            span = f"{clock(part.start_s)} to {clock(part.end_s)}"
+            out.print(f"  {span}  {bar(part.label, part.probabilities[part.label])}".rstrip())
+    else:
+        ordered = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+        for label, value in ordered:
+            out.print(f"  {bar(label, value)}".rstrip())
+    for warning in answer.warnings:
+        out.print(f"  [dim]note:[/] {warning}")
+
+
+def bar(name: str, share: float) -> str:
+    """Draw a probability."""
+    return f"{name:10s}{100 * share:5.1f} %  {'█' * round(BAR * share):{BAR}s}"
 
 
 def clock(seconds: float) -> str:
-    """Write a time as minutes, seconds and tenths."""
+    """Write a time as minutes, seconds and tenths.
+
+    >>> clock(62.49)
+    '1:02.5'
+    """
     tenths = round(10 * seconds)
     return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
-def as_csv(answers: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Write answers as a table with commas."""
-    text = io.StringIO()
-    columns = ["file", "start_s", "end_s", "label", *classes, "warnings", "error"]
-    table = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    for answer in answers:
-        if "error" in answer:
-            table.writerow(answer)
-            continue
-        whole = {"start_s": 0.0, "end_s": round(answer["duration_s"], 3), **answer}
-        for part in answer.get("timeline", [whole]):
-            shares = {name: round(p, 4) for name, p in part["probabilities"].items()}
-            notes = "; ".join(answer["warnings"])
-            table.writerow({**part, **shares, "file": answer["file"], "warnings": notes})
-    return text.getvalue()
+class AnswersCsv:
+    """Write answers as CSV, line by line as they come.
+
+    A row for each recording and, of one heard in windows, one for each stretch of speech.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.text = io.StringIO()
+        names = ["file", "part", "start_s", "end_s", "label", *classes]
+        names += ["uncertain", "no_speech", "model", "warnings", "error"]
+        self.table = csv.DictWriter(self.text, names, restval="", lineterminator="\n")
+        self.table.writeheader()
+
+    def add(self, name: str, answer: Prediction) -> None:
+        """Add the rows of one recording."""
+        whole = {
+            "file": name,
+            "part": "recording",
+            "start_s": 0.0,
+            "end_s": round(answer.duration_s, 3),
+            "label": answer.label,
+            "uncertain": answer.uncertain,
+            "no_speech": answer.no_speech,
+            "model": answer.model,
+            "warnings": "; ".join(answer.warnings),
+        }
+        self.table.writerow({**whole, **_rounded(answer.probabilities)})
+        for part in answer.segments if answer.in_windows else ():
+            span = {"start_s": part.start_s, "end_s": part.end_s, "label": part.label}
+            row = {"file": name, "part": "segment", "model": answer.model, **span}
+            self.table.writerow({**row, **_rounded(part.probabilities)})
+
+    def fail(self, name: str, reason: str) -> None:
+        """Add a recording that could not be answered."""
+        self.table.writerow({"file": name, "part": "recording", "error": reason})
+
+    def taken(self) -> str:
+        """Give what was added since the last call."""
+        found = self.text.getvalue()
+        self.text.seek(0)
+        self.text.truncate()
+        return found
 
 
-def show_live(ticks: Iterable[Any], classes: Sequence[str]) -> list[Any]:
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in probabilities.items()}
+
+
+def show_live(ticks: Iterable[Tick], classes: Sequence[str]) -> list[Tick]:
     """Show answers as they come: a bar for each class that moves, or lines where nobody watches."""
-    from rich.console import Console
     from rich.live import Live
 
-    console, seen = Console(), []
-    watched = (
-        Live(console=console, auto_refresh=False)
-        if console.is_terminal
-        else contextlib.nullcontext()
-    )
+    out, seen = console(), []
+    watched = Live(console=out, auto_refresh=False) if out.is_terminal else contextlib.nullcontext()
     with contextlib.suppress(KeyboardInterrupt), watched as live:
         for tick in ticks:
             seen.append(tick)
@@ -135,45 +203,41 @@ def show_live(ticks: Iterable[Any], classes: Sequence[str]) -> list[Any]:
                 live.update(_bars(tick, classes), refresh=True)
             else:
                 share = f"{100 * tick.probabilities[tick.label]:5.1f} %" if tick.label else ""
-                typer.echo(f"{clock(tick.time_s)}  {tick.label or '(nobody speaks)':16s}{share}")
+                out.print(f"{clock(tick.time_s)}  {tick.label or NOBODY:16s}{share}")
     return seen
 
 
-def _bars(tick: Any, classes: Sequence[str]) -> str:
-    lines = [f"{clock(tick.time_s)}  {tick.label or '(nobody speaks)'}"]
+def _bars(tick: Tick, classes: Sequence[str]) -> str:
+    lines = [f"{clock(tick.time_s)}  {tick.label or NOBODY}"]
     for name in classes:
         mark = "[bold]" if name == tick.label else "[not bold]"
-        lines.append(f"{mark}  {_bar(name, tick.probabilities.get(name, 0.0))}[/]")
+        lines.append(f"{mark}  {bar(name, tick.probabilities.get(name, 0.0))}[/]")
     return "\n".join([*lines, "[dim]Ctrl-C ends[/]"])
 
 
-def _bar(name: str, share: float) -> str:
-    return f"{name:10s}{100 * share:5.1f} %  {'█' * round(30 * share):30s}"
-
-
-def show_summary(ticks: Sequence[Any]) -> None:
+def show_heard(ticks: Sequence[Tick]) -> None:
     """Sum up what was heard live."""
     if not ticks:
-        typer.echo("nothing was heard.")
+        console().print("nothing was heard.")
         return
     labels = [tick.label for tick in ticks if tick.label]
     slowest_ms = 1e3 * max(tick.latency_s for tick in ticks)
-    typer.echo(
+    console().print(
         f"{clock(ticks[-1].time_s)} heard, {len(labels)} of {len(ticks)} answers; the slowest took "
         f"{slowest_ms:.0f} ms."
     )
-    for name, times in Counter(labels).most_common():
-        typer.echo(f"  {name:10s}{100 * times / len(labels):5.1f} % of the answers")
+    counts = Counter(labels).most_common()
+    table(["answers", ""], [(name, percent(times / len(labels))) for name, times in counts])
 
 
-def live_csv(ticks: Sequence[Any], classes: Sequence[str]) -> str:
-    """Write live answers as a table with commas."""
+def live_csv(ticks: Sequence[Tick], classes: Sequence[str]) -> str:
+    """Write live answers as CSV, a row for each moment; empty cells where nobody spoke."""
     text = io.StringIO()
-    columns = ["time_s", "label", *classes, "latency_s"]
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    table.writeheader()
+    rows = csv.DictWriter(
+        text, ["time_s", "label", *classes, "latency_s"], restval="", lineterminator="\n"
+    )
+    rows.writeheader()
     for tick in ticks:
-        shares = {name: round(p, 4) for name, p in tick.probabilities.items()}
         row = {"time_s": tick.time_s, "label": tick.label, "latency_s": round(tick.latency_s, 4)}
-        table.writerow({**row, **shares})
+        rows.writerow({**row, **_rounded(tick.probabilities)})
     return text.getvalue()

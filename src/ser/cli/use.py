@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -13,12 +12,17 @@ from ser.cli.options import app
 from ser.project import SerError
 
 if TYPE_CHECKING:
-    from ser.inference.model import Model
+    from ser.inference import Model, Prediction
 
 FEW = 5  # of more recordings, each gets one line
 ModelPath = Annotated[
-    Optional[Path],  # noqa: UP045  typer reads the annotation on Python 3.10 too
-    typer.Option("--model", "-m", help="A bundle, run folder or .keras file; else the newest."),
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--model",
+        "-m",
+        help="A bundle, run folder or .keras file; a released model's or a "
+        "recipe's name; newest. The released model where left out.",
+    ),
 ]
 
 
@@ -41,65 +45,63 @@ def predict(
         typer.Option(help="Draw where the model listened, and why, into this image."),
     ] = None,
 ) -> None:
-    """Tell the emotion of recordings; of long ones, stretch by stretch."""
+    """Tell the emotion of recordings; of long ones, stretch by stretch.
+
+    Example: ser predict my_voice.wav
+    """
     from ser.cli import inputs, show
 
+    if as_json and as_csv:
+        raise SerError("--json and --csv are two formats: choose one.")
     names = inputs.expand(files)
     loaded, answers, problems = _opened(model), [], []
+    rows = show.AnswersCsv(loaded.classes)
     for name in names:
         try:
-            answer = _answer(loaded, name, inputs.content(name), plot, explain)
+            answer = _answer(loaded, inputs.content(name), plot, explain)
         except SerError as error:
             problems.append(str(error))
             answers.append({"file": name, "error": str(error)})
-            continue
-        answers.append(answer)
-        if not (as_json or as_csv):
-            show.show_answer(answer, short=len(names) > FEW)
+            rows.fail(name, str(error))
+        else:
+            answers.append({"file": name, **answer.as_dict()})
+            rows.add(name, answer)
+            if not (as_json or as_csv):
+                show.show_answer(name, answer, short=len(names) > FEW)
+        if as_csv:
+            typer.echo(rows.taken(), nl=False)  # as it comes: Ctrl-C keeps what was answered
     if as_json:
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
-    elif as_csv:
-        typer.echo(show.as_csv(answers, loaded.classes), nl=False)
     if problems:
         raise SerError("\n".join(problems))
 
 
-def _opened(path: Path | None) -> Model:
+def _opened(choice: str | None) -> Model:
     """Load the model, and say which it is where nobody named one."""
-    from ser.inference.model import find_model, load_model
-    from ser.project import shown
+    from ser.inference import load_model
 
-    found = find_model(path)
-    if path is None:
-        typer.echo(f"model: {shown(found)}", err=True)
-    return load_model(found)
+    model = load_model(choice)
+    if choice is None:
+        typer.echo(f"model: {model.name}", err=True)
+    return model
 
 
 def _answer(
-    model: Model, name: str, audio: str | bytes, plot: Path | None, explain: Path | None
-) -> dict[str, Any]:
-    from ser.inference.model import WARNINGS, samples_of
+    model: Model, audio: str | bytes, plot: Path | None, explain: Path | None
+) -> Prediction:
+    from ser.inference.model import samples_of
 
     samples, rate = samples_of(audio, None)
-    answer = {"file": name, **dataclasses.asdict(model.predict(samples, rate))}
-    segments = []
-    if plot is not None or model.is_long(answer["duration_s"]):
-        from ser.inference import timeline
-
-        segments = timeline.timeline(model, samples, rate)
-        answer["timeline"] = [dataclasses.asdict(segment) for segment in segments]
-        answer["warnings"] = [note for note in answer["warnings"] if note != WARNINGS["cut"]]
-    if plot is not None:
+    answer = model.predict(samples, rate)
+    if plot is not None or explain is not None:
         from ser import plots
 
         with plots.style():
-            figure = plots.timeline(samples, rate, segments, model.classes).figure
-            figure.savefig(plot)  # type: ignore[union-attr]
-    if explain is not None:
-        from ser import plots
-
-        with plots.style():
-            plots.explanation(model, samples, rate).savefig(explain)
+            if plot is not None:
+                figure = plots.timeline(samples, rate, answer.segments, model.classes).figure
+                figure.savefig(plot)  # type: ignore[union-attr]
+            if explain is not None:
+                plots.explanation(model, samples, rate).savefig(explain)
     return answer
 
 
@@ -131,7 +133,7 @@ def listen(
         number = int(device) if device and device.isdigit() else device
         blocks = live.blocks_of_microphone(device=number)
     ticks = show.show_live(live.listen(loaded, blocks), loaded.classes)
-    show.show_summary(ticks)
+    show.show_heard(ticks)
     if save is not None:
         with writing(save) as temporary:
             temporary.write_text(show.live_csv(ticks, loaded.classes), encoding="utf-8")

@@ -17,66 +17,99 @@ import numpy as np
 from ser.audio import decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
-from ser.inference.speech import has_speech
+from ser.inference.speech import find_speech, has_speech
+from ser.inference.timeline import WINDOW_S, Segment, mean_of, named, segments_of
 from ser.models import backend
-from ser.project import MODEL_FILE, AudioError, SerError, paths, shown
+from ser.project import MODEL_FILE, AudioError, SerError, paths, read_json, shown
 
 Heard = tuple[np.ndarray, "np.ndarray | None"]
 Hear = Callable[[np.ndarray, float], Heard]
 
 SHORT_S = 0.5
-SLACK_S = 0.1  # of this much more, nothing is said
+SLACK_S = 0.1  # a recording of this much more is still heard as one
+MIXED_BELOW = 0.6  # share of the speech that the answer about the whole recording is true of
 WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
     "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
     "clipped": "clipped: the recording is overdriven; turn the level down",
     "short": "very short: there is little to go by",
-    "no speech": "no speech found in it: the answer means nothing",
-    "cut": "longer than the model hears: only the beginning was used",
+    "no speech": "no speech found in it: nothing is answered",
+    "mixed": "mixed: several emotions follow one another; see the timeline",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model answers about one recording.
+    """What a model answers about one recording: made in one pass, so that no two parts disagree.
 
     Attributes
     ----------
     label : str
-        The most probable class.
+        The most probable class; empty where nobody speaks.
     probabilities : dict of str to float
-        Probability of each class, 0 to 1, in the model's order; they sum to one.
-    warnings : list of str
-        What makes the answer doubtful; empty for a good recording.
+        Class to probability; they sum to one. Of a recording longer than the model hears at once:
+        the mean of its segments, each weighing as much as it lasts. Empty where nobody speaks.
     duration_s : float
         Length of the recording, in seconds.
+    segments : tuple of Segment
+        Stretches of speech with their answers, in order; a short recording is one.
+    warnings : list of str
+        What makes the recording a poor basis for an answer, in words.
     uncertain : bool
-        Whether the most probable class is less probable than the threshold that was chosen on
-        speakers whom the model had not heard; False for a model without one.
+        Whether the model had better not be believed: its confidence is below the threshold that
+        its card holds.
+    no_speech : bool
+        Whether nobody speaks.
+    mixed : bool
+        Whether `label` is true of less than 60 % of the speech.
+    model : str
+        Which model answered.
+    in_windows : bool
+        Whether the recording is longer than the model hears at once.
+    attention : (ndarray, ndarray) or None
+        Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
     """
 
     label: str
     probabilities: dict[str, float]
-    warnings: list[str]
     duration_s: float
+    segments: tuple[Segment, ...] = ()
+    warnings: list[str] = dataclasses.field(default_factory=list)
     uncertain: bool = False
+    no_speech: bool = False
+    mixed: bool = False
+    model: str = ""
+    in_windows: bool = False
+    attention: tuple[np.ndarray, np.ndarray] | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the answer; 0 where there is none."""
+        return self.probabilities.get(self.label, 0.0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give everything but the attention, in types that JSON has."""
+        return {
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)[:-1]},
+            "segments": [dataclasses.asdict(segment) for segment in self.segments],
+        }
 
 
 class Model:
     """A trained model that knows its labels and its front end.
 
-    Made by `load_model`.
-
     Parameters
     ----------
     hear : callable
-        Mono waveform of any rate, and that rate, to the answer and the attention or None.
+        Samples and their rate to probabilities and, where the model has attention, its weights.
     longest_s : float
-        Seconds of a recording that the model hears.
+        How much of a recording the model hears at once, in seconds.
     card : dict
-        Labels, front end and origin.
+        Labels, front end, threshold, origin.
+    name : str
+        What answers call it.
     share_out : callable, optional
-        As `hear`, with the position of a class; to the attribution of features.
+        Samples, rate and class position to the shares that features have in the answer.
     """
 
     def __init__(
@@ -84,67 +117,98 @@ class Model:
         hear: Hear,
         longest_s: float,
         card: dict[str, Any],
+        name: str = "",
         share_out: Callable[[np.ndarray, float, int], np.ndarray] | None = None,
     ) -> None:
-        self._hear, self.longest_s, self.card = hear, longest_s, card
+        self._hear, self.longest_s, self.card, self.name = hear, longest_s, card, name
         self._share_out = share_out
         self.classes: tuple[str, ...] = tuple(card["classes"])
         self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
 
     def predict(self, audio: Any, sample_rate_hz: float | None = None) -> Prediction:
-        """Tell the emotion of one recording.
+        """Tell the emotion of one recording; of a long one, stretch by stretch too.
 
         Parameters
         ----------
-        audio : path, bytes or array_like, shape (n_samples,) or (n_samples, n_channels)
-            A file of any kind, rate and channel count that libsndfile reads, or its content; or
-            samples, floats of -1 to 1 or integers.
+        audio : path, bytes or array_like
+            A file, its content, or samples of shape (n_samples,) or (n_samples, n_channels).
         sample_rate_hz : float, optional
-            Rate of the samples, in hertz; needed for an array.
+            The rate of samples.
 
         Returns
         -------
         Prediction
-            The answer for the first ``longest_s`` of the recording; a longer one is said to be cut.
+            Label, probabilities, segments, quality notes: everything from one pass.
 
         Raises
         ------
         AudioError
-            When the recording cannot be used; one line that says why.
+            When the recording cannot be read or used.
+
+        Examples
+        --------
+        >>> model = load_model()  # doctest: +SKIP
+        >>> model.predict("my_voice.wav").label  # doctest: +SKIP
+        'happy'
         """
         samples, rate = samples_of(audio, sample_rate_hz)
-        probabilities = self.hear(samples, rate)
-        label = max(probabilities, key=lambda name: probabilities[name])
         duration_s = len(samples) / rate
-        found = warnings_about(to_mono(samples))
+        notes = warnings_about(to_mono(samples))
         if duration_s < SHORT_S:
-            found.append("short")
-        if "silent" not in found and not has_speech(samples, rate):
-            found.append("no speech")
-        if self.is_long(duration_s):
-            found.append("cut")
-        threshold = float(self.card.get("threshold", 0.0))
+            notes.append("short")
+        segments: list[Segment] = []
+        attention = None
+        in_windows = duration_s > self.longest_s + SLACK_S
+        if in_windows:
+            window_s = min(WINDOW_S, self.longest_s)
+            stretches = [] if "silent" in notes else find_speech(samples, rate)
+            segments = segments_of(
+                lambda window: self._hear(window, rate)[0],
+                self.classes,
+                samples,
+                rate,
+                stretches,
+                window_s,
+            )
+        else:  # listening to all of it would take four times as long as answering
+            found, weights = self._hear(samples, rate)  # also refuses what is no sound
+            if "silent" not in notes and has_speech(samples, rate):
+                label = self.classes[int(np.argmax(found))]
+                segments = [Segment(0.0, duration_s, label, named(self.classes, found))]
+            attention = None if weights is None else (weights, self._times_s(weights))
+        answer = self._answer(segments, notes, duration_s)
+        return dataclasses.replace(answer, in_windows=in_windows, attention=attention)
+
+    def _answer(self, segments: list[Segment], notes: list[str], duration_s: float) -> Prediction:
+        probabilities = mean_of(segments, self.classes) if segments else {}
+        label = max(probabilities, key=lambda name: probabilities[name], default="")
+        spoken_s = sum(segment.duration_s for segment in segments)
+        of_label_s = sum(s.duration_s for s in segments if s.label == label)
+        mixed = of_label_s < MIXED_BELOW * spoken_s
+        more = ["no speech"] * (not segments and "silent" not in notes) + ["mixed"] * mixed
         return Prediction(
             label=label,
             probabilities=probabilities,
-            warnings=[WARNINGS[name] for name in found],
             duration_s=duration_s,
-            uncertain=probabilities[label] < threshold,
+            segments=tuple(segments),
+            warnings=[WARNINGS[name] for name in (*notes, *more)],
+            uncertain=probabilities.get(label, 0.0) < float(self.card.get("threshold", 0.0)),
+            no_speech=not segments,
+            mixed=mixed,
+            model=self.name,
         )
 
-    def is_long(self, duration_s: float) -> bool:
-        """Tell whether a recording is longer than the model hears."""
-        return duration_s > self.longest_s + SLACK_S
-
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
-        """Give the probabilities alone, whatever the samples are."""
-        found, _ = self._hear(samples, sample_rate_hz)
-        return {name: float(p) for name, p in zip(self.classes, found, strict=True)}
+        """Give the probabilities of one window, whatever the samples are."""
+        return named(self.classes, self._hear(samples, sample_rate_hz)[0])
+
+    def _times_s(self, weights: np.ndarray) -> np.ndarray:
+        return (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
 
     def attention(
         self, audio: Any, sample_rate_hz: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Show where in time the model listened.
+        """Show where in time the model listened, in the beginning of a long recording.
 
         Parameters
         ----------
@@ -153,27 +217,28 @@ class Model:
 
         Returns
         -------
-        weights : ndarray, shape (n_steps,)
-            Sum to one.
-        times_s : ndarray, shape (n_steps,)
-            Centre of each step, in seconds from the start of the (trimmed) recording.
+        (ndarray, ndarray)
+            The weight of each step, which sum to one, and the time at its centre, in seconds.
 
         Raises
         ------
         SerError
-            When the model has no attention layer, or the recording cannot be used.
+            When the model has no attention layer.
         """
         samples, rate = samples_of(audio, sample_rate_hz)
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
-        step_s = self.longest_s / len(weights)
-        return weights, (np.arange(len(weights)) + 0.5) * step_s
+        return weights, self._times_s(weights)
 
     def attributions(
         self, audio: Any, sample_rate_hz: float | None = None, label: str | None = None
     ) -> np.ndarray:
-        """Show which features an answer rests on, by integrated gradients."""
+        """Show which features an answer rests on, by integrated gradients.
+
+        An array of shape (n_frames, n_features), for `label` or the most probable class; a bundle
+        cannot tell.
+        """
         if self._share_out is None:
             raise SerError(
                 "integrated gradients need the run or its .keras file; a bundle shows attention "
@@ -207,7 +272,7 @@ def _of_keras(file: Path) -> Model:
         return explain.integrated_gradients(plain, rows, position)
 
     longest_s = config.n_frames * config.hop_length / audio.sample_rate_hz
-    return Model(hear, longest_s, card, share_out)
+    return Model(hear, longest_s, card, shown(file.parent), share_out)
 
 
 def _of_bundle(folder: Path) -> Model:
@@ -217,7 +282,7 @@ def _of_bundle(folder: Path) -> Model:
     def hear(samples: np.ndarray, rate: float) -> Heard:
         return opened(to_waveform(samples, rate, audio))
 
-    return Model(hear, opened.window_s, opened.card)
+    return Model(hear, opened.window_s, opened.card, shown(folder))
 
 
 def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
@@ -230,47 +295,85 @@ def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, fl
     return np.asarray(audio), float(sample_rate_hz)
 
 
-def find_model(path: Path | str | None = None) -> Path:
-    """Find the file of a model."""
-    if path is not None:
-        path = Path(path)
-        if (path / bundle.CARD).is_file():
-            return path
-        file = path / MODEL_FILE if path.is_dir() else path
-        if not file.is_file():
-            raise SerError(
-                f"{path}: no model there. Expected a bundle, a run folder or a .keras file."
-            )
-        return file
-    finished = [run / MODEL_FILE for run in paths().finished_runs()]
-    if finished := [file for file in finished if file.exists()]:
-        return max(finished, key=lambda file: file.stat().st_mtime)
-    released = [card.parent for card in paths().models.glob(f"*/{bundle.CARD}")]
-    if not released:
-        raise SerError(
-            f"no trained model under {shown(paths().models)}. Train one with `ser train`, or name "
-            "one with --model."
-        )
-    return max(released, key=lambda folder: sum(f.stat().st_size for f in folder.iterdir()))
-
-
-def load_model(path: Path | str | None = None) -> Model:
-    """Load a trained model.
+def find_model(choice: Path | str | None = None) -> Path:
+    """Find a model: what `choice` names, or else the largest released one.
 
     Parameters
     ----------
-    path : path, optional
-        See `find_model`.
+    choice : path or str, optional
+        A bundle, a run folder, a ``.keras`` file; the name of a released model (``small``) or of a
+        recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe.
 
     Returns
     -------
-    Model
-        Ready to `Model.predict`.
+    Path
+        A bundle's folder or a ``.keras`` file.
 
     Raises
     ------
     SerError
-        When there is no model, or its file is damaged.
+        When there is no such model; says what there is.
     """
-    found = find_model(path)
+    if choice is None:
+        if released := _released():
+            return max(released.values(), key=lambda f: sum(x.stat().st_size for x in f.iterdir()))
+        runs = [run for run in paths().finished_runs() if not _is_demo(run)]
+        if runs:
+            return runs[0] / MODEL_FILE
+        raise SerError(
+            f"no released model under {shown(paths().models)}, and no training on real speech. "
+            "Name one with --model."
+        )
+    path = Path(choice)
+    if (path / bundle.CARD).is_file():
+        return path
+    file = path / MODEL_FILE if path.is_dir() else path
+    if file.is_file():
+        return file
+    if str(choice) in _released():
+        return _released()[str(choice)]
+    runs = paths().finished_runs()
+    for run in runs if choice == "newest" else [r for r in runs if r.parts[-3] == str(choice)]:
+        if (run / MODEL_FILE).is_file():
+            return run / MODEL_FILE
+    raise SerError(
+        f"{choice}: no model there. Expected a bundle, a run folder, a .keras file, newest, a "
+        f"recipe with a finished run, or a released model: {', '.join(_released()) or 'none here'}."
+    )
+
+
+def _released() -> dict[str, Path]:
+    """Find released models in the project, and in the checkout that this package comes from."""
+    checkout = Path(__file__).resolve().parents[3]
+    homes = [checkout / "models"] if (checkout / "pyproject.toml").is_file() else []
+    return {
+        card.parent.name: card.parent
+        for home in (*homes, paths().models)
+        for card in sorted(home.glob(f"*/{bundle.CARD}"))
+    }
+
+
+def _is_demo(run: Path) -> bool:
+    return "demo" in read_json(run / "run.json")["recipe"]["corpora"]
+
+
+def load_model(choice: Path | str | None = None) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    choice : path or str, optional
+        See `find_model`: a bundle, a run, a name; the released model where left out.
+
+    Returns
+    -------
+    Model
+        Ready to `predict`. A bundle needs neither TensorFlow nor librosa.
+
+    Raises
+    ------
+    SerError
+        When there is no such model, or it is damaged.
+    """
+    found = find_model(choice)
     return _of_bundle(found) if found.is_dir() else _of_keras(found)

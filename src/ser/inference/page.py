@@ -22,7 +22,6 @@ from ser import plots
 from ser.audio import to_waveform
 from ser.inference import sandbox
 from ser.inference.model import Model, Prediction
-from ser.inference.timeline import timeline
 from ser.project import SerError
 
 if TYPE_CHECKING:
@@ -57,36 +56,34 @@ def answer(model: Model, path: str | None) -> Answer:
     try:
         samples, rate = sandbox.decode_aside(path)
         found = model.predict(samples, rate)
-        return _message(found), found.probabilities, _draw(model, samples, rate, found)
+        return _message(found), found.probabilities or None, _draw(model, samples, rate, found)
     except SerError as error:
         text = str(error).replace(str(path), "the recording")
         return f"**No answer:** {text}", None, None
 
 
 def _message(found: Prediction) -> str:
-    share = f"{100 * found.probabilities[found.label]:.0f} %"
-    if found.uncertain:
-        lines = [f"### Uncertain; most likely {found.label} ({share})"]
-    else:
-        lines = [f"### {found.label} ({share})"]
-    return "\n".join([*lines, *(f"- {warning}" for warning in found.warnings)])
+    share = f"{found.label} ({100 * found.confidence:.0f} %)"
+    headline = f"Uncertain; most likely {share}" if found.uncertain else share
+    if found.no_speech:
+        headline = "Nobody speaks"
+    lines = [f"### {headline}", *(f"- {warning}" for warning in found.warnings)]
+    return "\n".join([*lines, "", f"Answered by {found.model}."])
 
 
 def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> Figure | None:
+    if not found.in_windows and found.attention is None:
+        return None  # a model without attention: there is nothing to draw
     with _DRAWING, plots.style():
         figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
-        try:
-            if model.is_long(found.duration_s):
-                plots.timeline(samples, rate, timeline(model, samples, rate), model.classes, ax)
-            else:
-                heard = to_waveform(samples, rate, model.audio)
-                weights, times_s = model.attention(samples, rate)
-                hertz = model.audio.sample_rate_hz
-                plots.attention_over_spectrogram(heard, hertz, weights, times_s, ax)
-        except SerError:  # a model without attention: there is nothing to draw
-            return None
-        finally:
-            plt.close(figure)
+        plt.close(figure)
+        if found.attention is None:
+            plots.timeline(samples, rate, found.segments, model.classes, ax)
+        else:
+            heard = to_waveform(samples, rate, model.audio)
+            plots.attention_over_spectrogram(
+                heard, model.audio.sample_rate_hz, *found.attention, ax
+            )
         return figure
 
 

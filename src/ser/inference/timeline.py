@@ -1,15 +1,11 @@
-"""A long recording becomes a sequence of answers: where somebody speaks, and how."""
+"""Stretches of speech become answers: windows that overlap, averaged where they do."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-
-from ser.inference.model import Model, samples_of
-from ser.inference.speech import find_speech
 
 WINDOW_S = 3.0
 HOP_S = 0.5
@@ -34,55 +30,57 @@ class Segment:
     label: str
     probabilities: dict[str, float]
 
-
-def timeline(
-    model: Model,
-    audio: Any,
-    sample_rate_hz: float | None = None,
-    *,
-    window_s: float = WINDOW_S,
-    hop_s: float = HOP_S,
-) -> list[Segment]:
-    """Answer for every stretch of speech in a recording."""
-    samples, rate = samples_of(audio, sample_rate_hz)
-    window_s = min(window_s, model.longest_s)
-    segments: list[Segment] = []
-    for start_s, end_s in find_speech(samples, rate):
-        edges, means = _cells(model, samples, rate, start_s, end_s, window_s, hop_s)
-        segments += _merged(model.classes, edges, means)
-    return segments
+    @property
+    def duration_s(self) -> float:
+        """How long it lasts."""
+        return self.end_s - self.start_s
 
 
-def _cells(
-    model: Model,
+def segments_of(
+    hear: Callable[[np.ndarray], np.ndarray],
+    classes: Sequence[str],
     samples: np.ndarray,
-    rate: float,
-    start_s: float,
-    end_s: float,
+    sample_rate_hz: float,
+    stretches: Sequence[tuple[float, float]],
     window_s: float,
-    hop_s: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a stretch into cells of one hop, and average the windows that cover each."""
-    n_cells = max(1, round((end_s - start_s) / hop_s))
-    edges = np.linspace(start_s, end_s, n_cells + 1)
-    totals, counts = np.zeros((n_cells, len(model.classes))), np.zeros(n_cells)
-    per_window = max(1, min(n_cells, round(window_s / hop_s)))
-    for first in range(n_cells - per_window + 1):
-        within = slice(int(edges[first] * rate), int(edges[first + per_window] * rate))
-        answer = model.hear(samples[within], rate)
-        totals[first : first + per_window] += list(answer.values())
-        counts[first : first + per_window] += 1
-    return edges, totals / counts[:, None]
+) -> list[Segment]:
+    """Answer for stretches of speech, given in seconds; neighbours of one label are joined.
+
+    `hear` takes the samples of a window and gives the probability of each class.
+    """
+    found: list[Segment] = []
+    for start_s, end_s in stretches:
+        n_cells = max(1, round((end_s - start_s) / HOP_S))
+        edges = np.linspace(start_s, end_s, n_cells + 1)
+        per_window = max(1, min(n_cells, round(window_s / HOP_S)))
+        totals, counts = np.zeros((n_cells, len(classes))), np.zeros(n_cells)
+        for first in range(n_cells - per_window + 1):
+            begin, end = edges[first] * sample_rate_hz, edges[first + per_window] * sample_rate_hz
+            totals[first : first + per_window] += hear(samples[int(begin) : int(end)])
+            counts[first : first + per_window] += 1
+        found += _joined(classes, edges, totals / counts[:, None])
+    return found
 
 
-def _merged(classes: tuple[str, ...], edges: np.ndarray, means: np.ndarray) -> Iterator[Segment]:
-    labels = means.argmax(axis=1)
+def _joined(classes: Sequence[str], edges: np.ndarray, cells: np.ndarray) -> Iterator[Segment]:
+    labels = cells.argmax(axis=1)
     starts = np.flatnonzero(np.diff(labels, prepend=-1))
     for first, after in zip(starts, [*starts[1:], len(labels)], strict=True):
-        mean = means[first:after].mean(axis=0)
         yield Segment(
             start_s=round(float(edges[first]), 3),
             end_s=round(float(edges[after]), 3),
             label=classes[labels[first]],
-            probabilities={name: float(p) for name, p in zip(classes, mean, strict=True)},
+            probabilities=named(classes, cells[first:after].mean(axis=0)),
         )
+
+
+def mean_of(segments: Sequence[Segment], classes: Sequence[str]) -> dict[str, float]:
+    """Average segments, each weighing as much as it lasts: the answer about the whole recording."""
+    lengths = np.array([segment.duration_s for segment in segments])
+    values = np.array([[s.probabilities[name] for name in classes] for s in segments])
+    return named(classes, lengths @ values / lengths.sum())
+
+
+def named(classes: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    """Put class names to probabilities."""
+    return {name: float(value) for name, value in zip(classes, values, strict=True)}
