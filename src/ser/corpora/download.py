@@ -16,10 +16,7 @@ from filelock import FileLock
 
 from ser import corpora
 from ser.corpora.base import Corpus
-from ser.corpora.kaggle_client import fetch_dataset
-from ser.corpora.synthesis import make_demo
-from ser.corpora.transfer import fetch
-from ser.corpora.unpack import unpack
+from ser.corpora.fetch import fetch, fetch_from_kaggle, unpack
 from ser.project import SerError, cannot_write, paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
@@ -64,7 +61,7 @@ def download(
     Parameters
     ----------
     name : str
-        One of `ser.corpora.names`; ``"demo"`` is synthesised on the spot.
+        One of `ser.corpora.names`; ``"demo"`` comes with this package.
     source : str
         ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first
         of these that the corpus has.
@@ -88,10 +85,6 @@ def download(
     if source not in SOURCES:
         raise SerError(f"no source named {source!r}. Allowed: {', '.join(SOURCES)}.")
     say(notice(corpus))
-    if name == "demo":
-        folder = make_demo(progress=progress)
-        say(f"demo corpus: {shown(folder)}")
-        return folder
     target = paths().raw / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +130,9 @@ def _present(corpus: Corpus) -> Path | None:
         folder.rmdir()
         return None
     clips, _ = corpora.scan(corpus.name, folder)
+    if corpus.name == "demo" and len(clips) != corpus.n_clips and folder == paths().raw / "demo":
+        shutil.rmtree(folder)  # made by another version of this package
+        return None
     if len(clips) < corpus.n_clips:
         raise SerError(
             f"{corpus.name}: {folder} holds {len(clips):,} of {corpus.n_clips:,} clips. Move that "
@@ -170,18 +166,18 @@ def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> No
             files = [fetch(archive, incoming, progress=progress) for archive in corpus.archives]
         else:
             _need_space(target, KAGGLE_NEEDS_BYTES.get(corpus.name, 0) - _folder_bytes(incoming))
-            files = [fetch_dataset(corpus.kaggle or "", incoming, progress=progress)]
+            files = [fetch_from_kaggle(corpus.kaggle or "", incoming, progress=progress)]
         for file in files:
             unpack(file, aside, progress=progress)
         clips, _ = corpora.scan(corpus.name, aside)
         if len(clips) < corpus.n_clips:
-            shutil.rmtree(incoming)
+            shutil.rmtree(incoming, ignore_errors=True)
             raise SerError(
                 f"{corpus.name}: the archive holds {len(clips):,} of {corpus.n_clips:,} clips; it "
                 f"has been deleted. Run the same command again, or see {corpus.homepage}."
             )
         aside.replace(target)
-        shutil.rmtree(incoming)
+        shutil.rmtree(incoming, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

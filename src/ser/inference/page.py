@@ -10,8 +10,9 @@ import contextlib
 import tempfile
 import threading
 import weakref
+import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -43,6 +44,7 @@ STYLE = """
 .prose { overflow-x: auto }
 .prose th, .prose td { overflow-wrap: normal !important; word-break: normal !important }
 """
+EXAMPLES = ("angry", "happy", "neutral", "sad")
 Answer = tuple[str, "dict[str, float] | None", "Figure | None"]
 _DRAWING = threading.Lock()  # Matplotlib draws for one at a time
 
@@ -201,19 +203,14 @@ def serve(
 
 
 def _examples(folder: Path) -> list[Path]:
-    """Speak a few examples with espeak-ng; without it there are none."""
-    from ser.corpora import demo, synthesis
+    """Take a few clips of the demo corpus."""
+    from ser.corpora import demo
 
-    wanted = ["angry", "happy", "neutral", "sad"]
-    takes: dict[str, demo.Take] = {}
-    for take in demo.takes():
-        takes.setdefault(take.emotion, take)
-    try:
-        synthesis.synthesise([takes[name] for name in wanted], folder, progress=False)
-    except SerError:
-        return []
-    paths = []
-    for name in wanted:
-        paths.append(folder / f"synthetic-{name}.wav")
-        (folder / takes[name].path).rename(paths[-1])
-    return paths
+    found: dict[str, Path] = {}
+    with zipfile.ZipFile(demo.CLIPS) as clips:
+        for name in clips.namelist():
+            clip = demo.parse(PurePosixPath(name))
+            if clip and clip.emotion in EXAMPLES and clip.emotion not in found:
+                found[clip.emotion] = folder / f"synthetic-{clip.emotion}.opus"
+                found[clip.emotion].write_bytes(clips.read(name))
+    return list(found.values())
