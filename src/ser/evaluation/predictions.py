@@ -1,4 +1,4 @@
-"""The table of predictions: what it must be, and what a model decided in each row."""
+"""The table of predictions: what it must be, what was decided in each row, and how often."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ SUM_TOLERANCE = 1e-3  # probabilities may be written with four digits
 
 def check_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> None:
     """Check that a table of predictions can be evaluated."""
-    missing = [name for name in (*COLUMNS, *classes) if name not in predictions.columns]
+    columns = [*COLUMNS, *classes]
+    missing = [name for name in columns if name not in predictions]
     if missing:
         raise SerError(
             f"the predictions lack the columns {', '.join(missing)}. Expected "
@@ -23,9 +24,10 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> None
         )
     if predictions.empty:
         raise SerError("the predictions hold no row. Run the experiment again.")
-    for name in (*COLUMNS, *classes):
-        if predictions[name].isna().any():
-            where = predictions["clip_id"][predictions[name].isna()].iloc[0]
+    for name in columns:
+        empty = predictions[name].isna()
+        if empty.any():
+            where = predictions["clip_id"][empty].iloc[0]
             raise SerError(f"the predictions hold NaN in column {name!r} (clip {where!r}).")
     _check_probabilities(predictions, classes)
     strange = sorted(set(predictions["label"]) - set(classes))
@@ -41,8 +43,8 @@ def _check_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> N
         values = predictions[list(classes)].to_numpy(float)
     except (TypeError, ValueError) as error:
         raise SerError(f"the predictions hold a probability that is no number: {error}.") from error
-    outside = (values < 0).any(axis=1) | (values > 1 + SUM_TOLERANCE).any(axis=1)
     sums = values.sum(axis=1)
+    outside = ((values < 0) | (values > 1 + SUM_TOLERANCE)).any(axis=1)
     for wrong, what in (
         (outside, "a probability outside 0 to 1"),
         (abs(sums - 1) > SUM_TOLERANCE, "probabilities that do not sum to 1"),
@@ -55,27 +57,24 @@ def _check_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> N
 
 def _check_clips(predictions: pd.DataFrame) -> None:
     of_model = [name for name in ("seed", "trained_on") if name in predictions]
-    twice = predictions.duplicated(["clip_id", *of_model])
-    if twice.any():
-        row = predictions[twice].iloc[0]
+    twice = predictions[predictions.duplicated(["clip_id", *of_model])]
+    if len(twice):
         raise SerError(
-            f"the predictions hold the clip {row['clip_id']!r} more than once for seed "
-            f"{row['seed']}. Expected every test clip exactly once per seed."
+            f"the predictions hold the clip {twice['clip_id'].iloc[0]!r} more than once for seed "
+            f"{twice['seed'].iloc[0]}. Expected every test clip exactly once per seed."
         )
     n_seeds = predictions["seed"].nunique()
-    seeds_of = predictions.groupby("clip_id")["seed"].nunique()
-    if (seeds_of < n_seeds).any():
+    found = predictions.groupby("clip_id")[["seed", "label", "speaker"]].nunique()
+    if (found["seed"] < n_seeds).any():
         raise SerError(
             f"the predictions cover different clips for different seeds: clip "
-            f"{seeds_of.idxmin()!r} has {seeds_of.min()} of {n_seeds} seeds. Finish the missing "
-            "runs first."
+            f"{found['seed'].idxmin()!r} has {found['seed'].min()} of {n_seeds} seeds. Finish the "
+            "missing runs first."
         )
     for column in ("label", "speaker"):
-        values_of = predictions.groupby("clip_id")[column].nunique()
-        if (values_of > 1).any():
-            raise SerError(
-                f"the predictions give the clip {values_of.idxmax()!r} more than one {column}."
-            )
+        if (found[column] > 1).any():
+            clip = found[column].idxmax()
+            raise SerError(f"the predictions give the clip {clip!r} more than one {column}.")
 
 
 def decisions(
@@ -86,7 +85,7 @@ def decisions(
     Parameters
     ----------
     predictions : DataFrame
-        Checked by `check_predictions`.
+        See `check_predictions`; not checked again.
     classes : sequence of str
         The classes.
 
@@ -99,3 +98,32 @@ def decisions(
     probabilities = predictions[list(classes)].to_numpy(float)
     truth = pd.Index(list(classes)).get_indexer(pd.Index(predictions["label"]))
     return truth, probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+
+def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Count how often each class was taken for each other.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`.
+    classes : sequence of str
+        The classes, in the order of rows and columns.
+
+    Returns
+    -------
+    ndarray of int, shape (n_classes, n_classes)
+        Clips, summed over seeds; rows are true classes, columns the most probable ones.
+    """
+    check_predictions(predictions, classes)
+    return speaker_confusions(predictions, classes).sum(axis=(0, 1))
+
+
+def speaker_confusions(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Count the same by seed and by speaker: ``(n_seeds, n_speakers, n_classes, n_classes)``."""
+    truth, guess, _ = decisions(predictions, classes)
+    seeds, of_seed = np.unique(predictions["seed"].to_numpy(), return_inverse=True)
+    speakers, of_speaker = np.unique(predictions["speaker"].to_numpy(str), return_inverse=True)
+    counts = np.zeros((len(seeds), len(speakers), len(classes), len(classes)), dtype=np.int64)
+    np.add.at(counts, (of_seed, of_speaker, truth, guess), 1)
+    return counts
