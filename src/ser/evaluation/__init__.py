@@ -1,9 +1,10 @@
 """Predictions become metrics, intervals over speakers, and calibration. No plotting.
 
-The functions take the table of ``predictions.csv``: one row per test clip and seed, with the
-columns ``clip_id, speaker, fold, seed, label`` and one probability column per class. The decision
-is the most probable class, the first of equals. Where a table cannot be evaluated, each of them
-raises `SerError` as `check_predictions` does.
+The functions take `predictions`, the table of ``predictions.csv``: one row per test clip and seed,
+with the columns ``clip_id, speaker, fold, seed, label`` and one probability column, 0 to 1, for
+each of the `classes`. The decision is the most probable class, the first of equals. Seeds are
+pooled where not said otherwise. A table that cannot be evaluated is a `SerError`, see
+`check_predictions`.
 """
 
 from ser.evaluation.calibration import (

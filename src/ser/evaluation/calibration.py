@@ -24,21 +24,12 @@ def reliability(
 ) -> pd.DataFrame:
     """Compare confidence with accuracy, in bins of equal width.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`. Seeds are pooled.
-    classes : sequence of str
-        The classes.
-    n_bins : int
-        Number of bins between 0 and 1; a bin holds its upper edge, as in Guo et al. (2017), "On
-        calibration of modern neural networks".
-
     Returns
     -------
     DataFrame
         One row per bin: ``bin_low``, ``bin_high``, ``n_clips``, ``confidence`` (mean probability of
-        the decision) and ``accuracy``; the last two are NaN in an empty bin.
+        the decision) and ``accuracy``; the last two are NaN in an empty bin. A bin holds its upper
+        edge, as in Guo et al. (2017), "On calibration of modern neural networks".
     """
     check_predictions(predictions, classes)
     truth, guess, confidence = decisions(predictions, classes)
@@ -67,14 +58,7 @@ def expected_calibration_error(
 
 
 def fit_temperature(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
-    """Find the temperature that makes probabilities as true as one number can.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; of unseen speakers. Seeds are pooled.
-    classes : sequence of str
-        The classes.
+    """Find the temperature, from unseen speakers, that makes probabilities as true as it can.
 
     Returns
     -------
@@ -100,19 +84,8 @@ def with_temperature(
 ) -> pd.DataFrame:
     """Make probabilities more or less sure; decisions stay as they are.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; not checked.
-    classes : sequence of str
-        The classes.
-    temperature : float
-        As `fit_temperature` gives it; 1 changes nothing.
-
-    Returns
-    -------
-    DataFrame
-        A copy with other probabilities.
+    The logarithms of probabilities are divided by `temperature` (see `fit_temperature`); 1 changes
+    nothing. Returns a copy of the table.
     """
     changed = predictions.copy()
     changed[list(classes)] = softmax(_logarithms(predictions, classes) / temperature, axis=1)
@@ -139,13 +112,6 @@ def cross_calibrated(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Da
 def risk_coverage(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Trade answers for accuracy: only those above a confidence are given.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`. Seeds are pooled.
-    classes : sequence of str
-        The classes.
-
     Returns
     -------
     DataFrame
@@ -171,26 +137,18 @@ def risk_coverage(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataF
 def uncertain_below(
     predictions: pd.DataFrame, classes: Sequence[str], accuracy: float = RIGHT
 ) -> float:
-    """Find the confidence below which an answer is called uncertain.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; of unseen speakers.
-    classes : sequence of str
-        The classes.
-    accuracy : float
-        What share of the remaining answers shall be right, 0 to 1.
+    """Find the confidence, from unseen speakers, below which an answer is called uncertain.
 
     Returns
     -------
     float
-        The lowest confidence at and above which so many are, 0 to 1.
+        The lowest confidence, 0 to 1, at and above which a share of `accuracy` of the answers is
+        right.
 
     Raises
     ------
     SerError
-        As `check_predictions`, or when no confidence that 5 % of the clips reach is enough.
+        When no confidence that 5 % of the clips reach is enough.
     """
     curve = risk_coverage(predictions, classes)
     curve = curve[curve["coverage"] >= FEWEST]

@@ -15,79 +15,41 @@ SUM_TOLERANCE = 1e-3  # probabilities may be written with four digits
 
 def check_predictions(predictions: pd.DataFrame, classes: Sequence[str]) -> None:
     """Check that a table of predictions can be evaluated."""
-    columns = [*COLUMNS, *classes]
-    missing = [name for name in columns if name not in predictions]
-    if missing:
+    missing = [name for name in (*COLUMNS, *classes) if name not in predictions]
+    if missing or predictions.empty:
+        found = ", ".join(missing) or "row"
         raise SerError(
-            f"the predictions lack the columns {', '.join(missing)}. Expected "
-            f"{', '.join(COLUMNS)} and one probability column per class."
+            f"predictions need the columns {', '.join(COLUMNS)}, one probability column per class "
+            f"and one row per test clip and seed; found no {found}. Run the experiment again."
         )
-    if predictions.empty:
-        raise SerError("the predictions hold no row. Run the experiment again.")
-    for name in columns:
-        empty = predictions[name].isna()
-        if empty.any():
-            where = predictions["clip_id"][empty].iloc[0]
-            raise SerError(f"the predictions hold NaN in column {name!r} (clip {where!r}).")
-    _check_probabilities(predictions, classes)
-    strange = sorted(set(predictions["label"]) - set(classes))
-    if strange:
-        raise SerError(
-            f"the predictions hold the unknown label {strange[0]!r}. Allowed: {', '.join(classes)}."
-        )
-    _check_clips(predictions)
-
-
-def _check_probabilities(predictions: pd.DataFrame, classes: Sequence[str]) -> None:
-    try:
-        values = predictions[list(classes)].to_numpy(float)
-    except (TypeError, ValueError) as error:
-        raise SerError(f"the predictions hold a probability that is no number: {error}.") from error
-    sums = values.sum(axis=1)
-    outside = ((values < 0) | (values > 1 + SUM_TOLERANCE)).any(axis=1)
-    for wrong, what in (
-        (outside, "a probability outside 0 to 1"),
-        (abs(sums - 1) > SUM_TOLERANCE, "probabilities that do not sum to 1"),
-    ):
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            clip = predictions["clip_id"].iloc[row]
-            raise SerError(f"the predictions hold {what} (clip {clip!r}, sum {sums[row]:.4g}).")
-
-
-def _check_clips(predictions: pd.DataFrame) -> None:
+    values = predictions[list(classes)].apply(pd.to_numeric, errors="coerce")
+    filled = predictions[list(COLUMNS)].notna().all(axis=1) & values.notna().all(axis=1)
     of_model = [name for name in ("seed", "trained_on") if name in predictions]
-    twice = predictions[predictions.duplicated(["clip_id", *of_model])]
-    if len(twice):
-        raise SerError(
-            f"the predictions hold the clip {twice['clip_id'].iloc[0]!r} more than once for seed "
-            f"{twice['seed'].iloc[0]}. Expected every test clip exactly once per seed."
-        )
-    n_seeds = predictions["seed"].nunique()
-    found = predictions.groupby("clip_id")[["seed", "label", "speaker"]].nunique()
-    if (found["seed"] < n_seeds).any():
-        raise SerError(
-            f"the predictions cover different clips for different seeds: clip "
-            f"{found['seed'].idxmin()!r} has {found['seed'].min()} of {n_seeds} seeds. Finish the "
-            "missing runs first."
-        )
-    for column in ("label", "speaker"):
-        if (found[column] > 1).any():
-            clip = found[column].idxmax()
-            raise SerError(f"the predictions give the clip {clip!r} more than one {column}.")
+    of_clip = predictions.groupby("clip_id")[["seed", "label", "speaker"]].transform("nunique")
+    problems = {
+        "an empty cell, or a probability that is no number": ~filled,
+        "a probability outside 0 to 1": ((values < 0) | (values > 1 + SUM_TOLERANCE)).any(axis=1),
+        "probabilities that do not sum to 1": (values.sum(axis=1) - 1).abs() > SUM_TOLERANCE,
+        "an unknown label": ~predictions["label"].isin(list(classes)),
+        "a clip twice for one seed": predictions.duplicated(["clip_id", *of_model]),
+        "a clip that other seeds have not": of_clip["seed"] < predictions["seed"].nunique(),
+        "a clip with more than one label": of_clip["label"] > 1,
+        "a clip with more than one speaker": of_clip["speaker"] > 1,
+    }
+    for what, wrong in problems.items():
+        if wrong.any():
+            row = predictions[wrong].iloc[0]
+            cells = ", ".join(f"{name} {row[name]}" for name in (*COLUMNS, *classes))
+            raise SerError(
+                f"the predictions hold {what}: {cells}. Expected every clip once per seed, one of "
+                f"the labels {', '.join(classes)}, and probabilities that sum to 1."
+            )
 
 
 def decisions(
     predictions: pd.DataFrame, classes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Say what is true and what was decided, row by row.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; not checked again.
-    classes : sequence of str
-        The classes.
+    """Say what is true and what was decided, row by row; nothing is checked.
 
     Returns
     -------
@@ -103,17 +65,11 @@ def decisions(
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
     """Count how often each class was taken for each other.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`.
-    classes : sequence of str
-        The classes, in the order of rows and columns.
-
     Returns
     -------
     ndarray of int, shape (n_classes, n_classes)
-        Clips, summed over seeds; rows are true classes, columns the most probable ones.
+        Clips, summed over seeds; rows are true classes, columns the most probable
+        ones, both in the order of `classes`.
     """
     check_predictions(predictions, classes)
     return speaker_confusions(predictions, classes).sum(axis=(0, 1))

@@ -86,16 +86,12 @@ def metrics(
 
     Parameters
     ----------
-    predictions : DataFrame
-        See `check_predictions`.
-    classes : sequence of str
-        The classes, in the order of the model's outputs.
+    predictions, classes
+        See `ser.evaluation`.
     table : DataFrame, optional
         The metadata table: ``corpus`` and ``sex`` by ``clip_id``.
-    n_bootstrap : int
-        Draws of speakers.
-    seed : int
-        Seed of the draws.
+    n_bootstrap, seed : int
+        Number of draws of speakers, and their seed.
 
     Returns
     -------
@@ -111,7 +107,7 @@ def metrics(
     Raises
     ------
     SerError
-        As `check_predictions`, and when `table` lacks a clip.
+        When `table` lacks a clip, or as `check_predictions`.
     """
     check_predictions(predictions, classes)
     counts = speaker_confusions(predictions, classes)
@@ -221,10 +217,8 @@ def paired_bootstrap(
         Predictions of two recipes for the same clips; each is averaged over its own seeds.
     classes : sequence of str
         The classes, the same for both.
-    n_bootstrap : int
-        Draws of speakers.
-    seed : int
-        Seed of the draws.
+    n_bootstrap, seed : int
+        Number of draws of speakers, and their seed.
 
     Returns
     -------
@@ -236,7 +230,7 @@ def paired_bootstrap(
     Raises
     ------
     SerError
-        As `check_predictions`, and when the clips, their labels or speakers differ.
+        When the clips, their labels or speakers differ, or as `check_predictions`.
     """
     clips = []
     for predictions in (first, second):
@@ -267,25 +261,8 @@ def paired_bootstrap(
 def polynomial_trend(history: pd.DataFrame, column: str, degree: int = 2) -> np.ndarray:
     """Fit a polynomial in the epoch to a training curve, as one published system reports it.
 
-    Parameters
-    ----------
-    history : DataFrame
-        One row per epoch, in order.
-    column : str
-        What is fitted, for example ``"val_loss"``.
-    degree : int
-        Degree of the polynomial.
-
-    Returns
-    -------
-    ndarray of float, shape (degree + 1,)
-        Coefficients by least squares, highest degree first (`numpy.polyval` takes them); epochs
-        count from 1.
-
-    Raises
-    ------
-    SerError
-        When there is no such column, or there are too few epochs for the degree.
+    Takes one row per epoch, in order. Returns the coefficients by least squares, highest degree
+    first (`numpy.polyval` takes them); epochs count from 1.
 
     Examples
     --------
