@@ -175,10 +175,7 @@ def _places(blocks: list[list[Any]], arrows: list[tuple[int, int]]) -> tuple[lis
 
 
 def _tensors(layer: Any, which: str) -> list[Any]:
-    try:
-        tensors = getattr(layer, which)
-    except (AttributeError, RuntimeError, ValueError):  # called twice, or never
-        return []
+    tensors = getattr(layer, which)  # of a layer that is called twice: those of its first call
     return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
 
