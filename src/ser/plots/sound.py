@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from ser.config import FeatureConfig, from_dict
 from ser.plots.style import BLUE, COLOURS, GREY, VERMILION, legend_outside, new_axes, percent
@@ -66,6 +67,8 @@ def spectrogram(
         ax=ax,
     )
     ax.set(xlim=(0, len(samples) / sample_rate_hz), xlabel="time (s)", ylabel="frequency (Hz)")
+    ax.xaxis.set_major_locator(AutoLocator())  # librosa's round 1.05 s to 1.1
+    ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.grid(visible=False)
     plt.colorbar(picture, ax=ax, label="level (dB re maximum)", pad=0.02)
     return ax
@@ -217,6 +220,7 @@ def timeline(
     every = max(1, len(mono) // _MOST_POINTS)
     waveform(mono[::every], sample_rate_hz / every, ax)
     ax.lines[-1].set_color("0.25")
+    ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # for the names
     seen = set()
     for segment in segments:
         colour = COLOURS[list(classes).index(segment.label) % len(COLOURS)]
