@@ -142,11 +142,7 @@ ALL = {
         ("predicted class", "true class (number of decisions)"),
     ),
     "reliability_diagram": ((BINS,), {}, ("confidence (%)", "accuracy (%)")),
-    "confidence_histogram": (
-        (CONFIDENCE, CONFIDENCE > 0.5),
-        {},
-        (GUESSED, "number of decisions"),
-    ),
+    "confidence_histogram": ((CONFIDENCE, CONFIDENCE > 0.5), {}, (GUESSED, "number of decisions")),
     "confidence_by_class": (
         (np.arange(96) % 8, np.linspace(0.2, 1, 96), np.arange(96) > 50, EIGHT),
         {},
@@ -173,11 +169,7 @@ ALL = {
     "spectrogram": ((SOUND, SAMPLE_RATE_HZ), {}, (TIME, "frequency (Hz)")),
     "mfcc": ((SOUND, SAMPLE_RATE_HZ), {}, (TIME, "MFCC index")),
     "feature_map": ((np.eye(30, 12), SAMPLE_RATE_HZ), {}, (TIME, "feature index")),
-    "attention_over_waveform": (
-        (SOUND, SAMPLE_RATE_HZ, WEIGHTS, TIMES_S),
-        {},
-        (TIME, AMPLITUDE),
-    ),
+    "attention_over_waveform": ((SOUND, SAMPLE_RATE_HZ, WEIGHTS, TIMES_S), {}, (TIME, AMPLITUDE)),
     "attention_over_spectrogram": (
         (SPEECH, 16_000, WEIGHTS, TIMES_S),
         {},

@@ -8,15 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ser.plots.style import (
-    BLUE,
-    GREY,
-    VERMILION,
-    legend_outside,
-    new_axes,
-    percent,
-    percent_axis,
-)
+from ser.plots.style import BLUE, GREY, VERMILION, legend_outside, new_axes, percent, percent_axis
 
 
 def probabilities(labels: Sequence[str], values: np.ndarray, ax: Axes | None = None) -> Axes:

@@ -13,15 +13,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
 from ser.evaluation import polynomial_trend
-from ser.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    VERMILION,
-    legend_outside,
-    new_axes,
-    percent_axis,
-)
+from ser.plots.style import BLUE, GREEN, GREY, VERMILION, legend_outside, new_axes, percent_axis
 
 _PANELS = (
     ("loss", "loss (cross-entropy, nats)", ("loss", "val_loss")),
