@@ -1,40 +1,33 @@
-"""Arrays and tables become Matplotlib Axes: ``ax=None`` in, Axes out, never ``show()``.
+"""Arrays and tables become Matplotlib Axes; nothing is shown or saved.
 
-A notebook calls `use_style` once; other code draws inside ``with style():``. Whatever is drawn
-from the demo corpus goes through `mark_demo`. Colours are those of Okabe & Ito (2008), which
-remain apart under every common colour vision deficiency.
+Every function takes `ax`, where to draw (a new figure where it is left out), and returns it. A
+notebook calls `use_style` once; other code draws inside ``with style():``. Whatever is drawn from
+the demo corpus goes through `mark_demo`. Colours are those of Okabe & Ito (2008), which remain
+apart under every common colour vision deficiency.
 """
 
-from ser.plots.architectures import architecture
-from ser.plots.calibration import (
+from ser.plots.clips import class_counts, duration_histogram
+from ser.plots.confidence import (
     confidence_by_class,
     confidence_histogram,
+    probabilities,
     reliability_diagram,
     risk_coverage,
 )
-from ser.plots.clips import class_counts, duration_histogram
-from ser.plots.curves import training_curves
-from ser.plots.explanation import explanation
-from ser.plots.ladder import ladder
-from ser.plots.results import (
-    confusion_matrix,
-    cross_corpus,
-    metric_bars,
-    per_speaker_recall,
-    probabilities,
-)
-from ser.plots.robustness import robustness
+from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
     attention_over_spectrogram,
     attention_over_waveform,
+    explanation,
     feature_map,
     mfcc,
     spectrogram,
+    timeline,
     waveform,
 )
+from ser.plots.studies import ladder, robustness, score_against
 from ser.plots.style import STYLE, mark_demo, restyle, style, use_style
-from ser.plots.timeline import timeline
-from ser.plots.trends import score_against
+from ser.plots.training import architecture, training_curves
 
 __all__ = [
     "STYLE",

@@ -18,22 +18,13 @@ def class_counts(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "
     ----------
     table : DataFrame
         One row per clip, with ``corpus`` and `column`.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     column : str
         ``"emotion"``, or ``"label"`` for the classes of a recipe. Clips where it is empty are
         shown as "other".
-
-    Returns
-    -------
-    Axes
-        One bar per emotion with its total on top.
     """
     ax = new_axes(ax)
-    emotion = table[column].replace("", "other")
-    counts = pd.crosstab(emotion, table["corpus"])
-    order = sorted(counts.index, key=lambda name: (name == "other", name))
-    counts = counts.loc[order]
+    counts = pd.crosstab(table[column].replace("", "other"), table["corpus"])
+    counts = counts.loc[sorted(counts.index, key=lambda name: (name == "other", name))]
     bottom = np.zeros(len(counts))
     for corpus, colour in zip(counts.columns, COLOURS, strict=False):
         label = f"{corpus} ({counts[corpus].sum():,} clips)"
@@ -50,21 +41,14 @@ def class_counts(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "
 
 
 def duration_histogram(table: pd.DataFrame, ax: Axes | None = None, *, n_bins: int = 40) -> Axes:
-    """Draw how long the clips of each corpus are.
+    """Draw how long the clips of each corpus are, so that corpora of any size compare.
 
     Parameters
     ----------
     table : DataFrame
         One row per clip, with ``corpus`` and ``duration_s``.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     n_bins : int
         Bins between the shortest and the longest clip.
-
-    Returns
-    -------
-    Axes
-        One outline per corpus, as a share of its clips, so that corpora of any size compare.
     """
     ax = new_axes(ax)
     edges = np.histogram_bin_edges(table["duration_s"], n_bins)

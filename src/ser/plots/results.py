@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,8 +17,8 @@ from ser.plots.style import (
     chance_line,
     legend_outside,
     new_axes,
+    percent,
     percent_axis,
-    short_names,
 )
 
 METRIC_NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1"}
@@ -26,57 +26,94 @@ _SEX_COLOURS = {"female": ORANGE, "male": BLUE}
 _MAX_NAMED_SPEAKERS = 40
 
 
-def confusion_matrix(counts: np.ndarray, classes: Sequence[str], ax: Axes | None = None) -> Axes:
+def confusion_matrix(
+    counts: np.ndarray,
+    classes: Sequence[str],
+    ax: Axes | None = None,
+    *,
+    show: Literal["percent", "both"] = "percent",
+) -> Axes:
     """Draw what each class was taken for, in percent of its clips.
 
     Parameters
     ----------
     counts : ndarray of int, shape (n_classes, n_classes)
-        As `ser.evaluation.confusion` gives it; rows are true classes.
+        As `ser.evaluation.confusion` gives it; rows are true classes, and sum to 100 %.
     classes : sequence of str
-        Names of rows and columns.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Rows sum to 100 %; the number of decisions stands beside each row's name. Cells without a
-        clip are empty, rows without any show a dash.
+        Names of rows and columns. The number of decisions stands beside each row's.
+    show : {"percent", "both"}
+        What a cell holds: percent, or percent and below it the count. Cells without a clip are
+        empty, rows without any show a dash.
     """
     counts = np.asarray(counts)
-    side = 2.2 + 0.62 * len(classes)
-    ax = new_axes(ax, side + 0.6, side)
     totals = counts.sum(axis=1)
+    side = (2.2 if show == "percent" else 2.6) + 0.62 * len(classes)
+    ax = new_axes(ax, side + 0.6, side)
     shares = counts / np.maximum(totals, 1)[:, None]
-    picture = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(*counts.shape):
-        ax.text(
-            column,
-            row,
-            _cell(int(counts[row, column]), int(totals[row])),
-            ha="center",
-            va="center",
-            color="white" if shares[row, column] > 0.65 else "black",
-            fontweight="bold" if row == column else "normal",
-        )
+    texts = {at: _cell(int(n), int(totals[at[0]]), show) for at, n in np.ndenumerate(counts)}
     names = [f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)]
+    _heat_map(ax, shares, texts, names, "share of the true class (%)", bold_diagonal=True)
     ax.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(classes)), names)
     ax.set(xlabel="predicted class", ylabel="true class (number of decisions)")
-    ax.grid(visible=False)
-    bar = ax.figure.colorbar(picture, ax=ax, label="share of the true class (%)", shrink=0.8)
-    percent_axis(bar.ax)
     return ax
 
 
-def _cell(count: int, total: int) -> str:
-    if total == 0:
-        return "–"
-    if count == 0:
-        return ""
-    percent = 100 * count / total
-    return "<1" if percent < 0.5 else f"{percent:.0f}"
+def _cell(count: int, total: int, show: str) -> str:
+    if total == 0 or count == 0:
+        return "" if total else "–"
+    share = "<1" if count < 0.005 * total else f"{100 * count / total:.0f}"
+    return share if show == "percent" else f"{share} %\n{count:,}"
+
+
+def cross_corpus(per_pair: Mapping[str, Mapping[str, Any]], ax: Axes | None = None) -> Axes:
+    """Draw how well a model of one corpus (a row) does on another (a column), as UAR in percent.
+
+    Parameters
+    ----------
+    per_pair : mapping of str to mapping
+        ``per_pair`` of `ser.evaluation.metrics`: ``uar``, 0 to 1, and ``interval_95``. Pairs that
+        were not measured show a dash.
+    """
+    rows, columns = list(per_pair), sorted({name for row in per_pair.values() for name in row})
+    side = 2.4 + 0.85 * len(columns)
+    ax = new_axes(ax, side + 0.6, side)
+    values = np.full((len(rows), len(columns)), np.nan)
+    texts = dict.fromkeys(np.ndindex(*values.shape), "–")
+    for i, row in enumerate(rows):
+        for column, found in per_pair[row].items():
+            at = i, columns.index(column)
+            values[at], limits = found["uar"], found["interval_95"]
+            texts[at] = f"{100 * found['uar']:.0f}"
+            texts[at] += f"\n{100 * limits[0]:.0f} to {100 * limits[1]:.0f}" if limits else ""
+    _heat_map(ax, values, texts, rows, "UAR (%)")
+    ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    ax.set(xlabel="tested on", ylabel="trained on")
+    return ax
+
+
+def _heat_map(
+    ax: Axes,
+    shares: np.ndarray,
+    texts: Mapping[tuple[int, ...], str],
+    rows: Sequence[str],
+    label: str,
+    *,
+    bold_diagonal: bool = False,
+) -> None:
+    picture = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), text in texts.items():
+        ax.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            color="white" if shares[row, column] > 0.65 else "black",
+            fontweight="bold" if bold_diagonal and row == column else "normal",
+        )
+    ax.set_yticks(range(len(rows)), rows)
+    ax.grid(visible=False)
+    percent_axis(ax.figure.colorbar(picture, ax=ax, label=label, shrink=0.8).ax)
 
 
 def metric_bars(
@@ -86,7 +123,7 @@ def metric_bars(
     names: Sequence[str] = ("uar", "accuracy", "macro_f1"),
     chance: float | None = None,
 ) -> Axes:
-    """Compare metrics across parts of the data, corpora or recipes.
+    """Compare metrics across parts of the data, corpora or recipes, with their 95 % intervals.
 
     Parameters
     ----------
@@ -94,17 +131,10 @@ def metric_bars(
         What to compare, in order: a name and its metrics. Takes whole ``metrics.json`` contents
         (each metric a dict with ``mean`` and ``interval_95``), their ``per_corpus`` and ``per_sex``
         (plain numbers, with the ``interval_95`` of the UAR), or plain numbers, 0 to 1.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     names : sequence of str
         The metrics; a group may lack some.
     chance : float, optional
         UAR of guessing, 1 / n_classes; drawn as a line.
-
-    Returns
-    -------
-    Axes
-        A bar per group and metric; whiskers are 95 % intervals.
     """
     ax = new_axes(ax)
     width = 0.8 / len(names)
@@ -122,8 +152,7 @@ def metric_bars(
                 ax.vlines(x, low, high, color="black", linewidth=1.5)
             above = ax.annotate(f"{100 * value:.1f}", (x, high), (0, 3), **ABOVE)
             above.set_fontsize(10 if len(groups) * len(names) <= 15 else 8)
-    if chance is not None:
-        chance_line(ax, chance)
+    chance_line(ax, chance)
     ax.set_xticks(range(len(groups)), list(groups))
     ax.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="score (%)")
     ax.grid(axis="x", visible=False)
@@ -142,20 +171,13 @@ def _value(group: Mapping[str, Any], name: str) -> tuple[float, Sequence[float] 
 def per_speaker_recall(
     per_speaker: Mapping[str, Mapping[str, Any]], ax: Axes | None = None
 ) -> Axes:
-    """Draw the UAR of each speaker, lowest first.
+    """Draw the UAR of each speaker, lowest first, with the mean of each sex.
 
     Parameters
     ----------
     per_speaker : mapping of str to mapping
-        ``per_speaker`` of `ser.evaluation.metrics`: ``uar`` and, where known, ``sex``.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Bars coloured by sex, with the mean of each sex in the legend. More than 40 speakers are
-        counted, not named.
+        ``per_speaker`` of `ser.evaluation.metrics`: ``uar`` and, where known, ``sex``. More than 40
+        speakers are counted, not named.
     """
     ax = new_axes(ax)
     order = sorted(per_speaker, key=lambda speaker: per_speaker[speaker]["uar"])
@@ -163,13 +185,14 @@ def per_speaker_recall(
     sexes = np.array([per_speaker[speaker].get("sex", "speakers") for speaker in order])
     for sex in sorted(set(sexes)):
         chosen = sexes == sex
-        label = f"{sex} (n = {chosen.sum()}, mean {100 * recalls[chosen].mean():.1f} %)"
+        label = f"{sex} (n = {chosen.sum()}, mean {percent(recalls[chosen].mean(), 1)})"
         colour = _SEX_COLOURS.get(sex, GREY)
         ax.bar(np.flatnonzero(chosen), recalls[chosen], 0.8, color=colour, label=label)
-    label = f"mean of all ({100 * recalls.mean():.1f} %)"
+    label = f"mean of all ({percent(recalls.mean(), 1)})"
     ax.axhline(recalls.mean(), color="black", linestyle="--", linewidth=1.2, label=label)
     if len(order) <= _MAX_NAMED_SPEAKERS:
-        names = short_names(order)
+        of_one_corpus = len({name.rpartition("/")[0] for name in order}) == 1
+        names = [name.rpartition("/")[2] if of_one_corpus else name for name in order]
         steep = len(names) * max(map(len, names)) > 70
         ax.set_xticks(range(len(names)), names, rotation=90 if steep else 0)
         ax.set_xlabel("speaker")
@@ -179,73 +202,4 @@ def per_speaker_recall(
     ax.grid(axis="x", visible=False)
     percent_axis(ax)
     legend_outside(ax, "above", 3)
-    return ax
-
-
-def probabilities(labels: Sequence[str], values: np.ndarray, ax: Axes | None = None) -> Axes:
-    """Draw the probability of each class for one clip.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The classes; drawn from top to bottom.
-    values : ndarray of float, shape (n_classes,)
-        Their probabilities, 0 to 1.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Horizontal bars; the most probable class stands out.
-    """
-    values = np.asarray(values, float)
-    ax = new_axes(ax, 6.0, 1.2 + 0.32 * len(labels))
-    colours = [BLUE if i == values.argmax() else "#BBBBBB" for i in range(len(values))]
-    bars = ax.barh(list(labels), values, 0.75, color=colours)
-    ax.bar_label(bars, [f"{100 * value:.1f}" for value in values], padding=3)
-    ax.invert_yaxis()
-    ax.set(xlim=(0, 1.08), xlabel="probability (%)")
-    ax.set_xticks(np.linspace(0, 1, 6))
-    ax.grid(axis="y", visible=False)
-    percent_axis(ax, "x")
-    return ax
-
-
-def cross_corpus(per_pair: Mapping[str, Mapping[str, Any]], ax: Axes | None = None) -> Axes:
-    """Draw how well a model of one corpus does on another.
-
-    Parameters
-    ----------
-    per_pair : mapping of str to mapping
-        ``per_pair`` of `ser.evaluation.metrics`: ``uar``, 0 to 1, and ``interval_95``.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        A row per corpus trained on, a column per corpus tested, UAR in percent; dashes where a
-        pair was not measured.
-    """
-    rows, columns = list(per_pair), sorted({name for row in per_pair.values() for name in row})
-    values = np.array(
-        [[per_pair[row].get(column, {}).get("uar", np.nan) for column in columns] for row in rows]
-    )
-    side = 2.4 + 0.85 * len(columns)
-    ax = new_axes(ax, side + 0.6, side)
-    picture = ax.imshow(values, cmap="Blues", vmin=0, vmax=1)
-    for i, j in np.ndindex(*values.shape):
-        text = "–"
-        if np.isfinite(values[i, j]):
-            limits = per_pair[rows[i]][columns[j]]["interval_95"]
-            text = f"{100 * values[i, j]:.0f}"
-            text += f"\n{100 * limits[0]:.0f} to {100 * limits[1]:.0f}" if limits else ""
-        dark = values[i, j] > 0.65
-        ax.text(j, i, text, ha="center", va="center", color="white" if dark else "black")
-    ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set(xlabel="tested on", ylabel="trained on")
-    ax.grid(visible=False)
-    percent_axis(ax.figure.colorbar(picture, ax=ax, shrink=0.8, label="UAR (%)").ax)
     return ax

@@ -1,46 +1,32 @@
-"""Waveforms, and what a model sees of them."""
+"""Waveforms, what a model sees of them, and where it listened."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
-import librosa.display
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, ScalarFormatter
 
-from ser.config import FeatureConfig
-from ser.features import extraction
-from ser.plots.style import BLUE, GREY, VERMILION, new_axes
+from ser.config import FeatureConfig, from_dict
+from ser.plots.style import BLUE, COLOURS, GREY, VERMILION, legend_outside, new_axes, percent
+from ser.project import SerError
+
+_MOST_POINTS = 20_000  # of a waveform in a timeline
+_NAMED_FROM = 0.06  # share of the recording that a name needs to fit in
 
 
 def waveform(samples: np.ndarray, sample_rate_hz: float, ax: Axes | None = None) -> Axes:
-    """Draw amplitude over time.
-
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,)
-        Full scale is -1 to 1.
-    sample_rate_hz : float
-        Its rate.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Seconds from left to right, symmetric about zero.
-    """
+    """Draw amplitude over time: `samples` of shape (n_samples,), full scale -1 to 1."""
     ax = new_axes(ax, height=2.5)
-    times_s = np.arange(len(samples)) / sample_rate_hz
-    ax.plot(times_s, samples, color=BLUE, linewidth=0.5)
+    ax.plot(np.arange(len(samples)) / sample_rate_hz, samples, color=BLUE, linewidth=0.5)
     peak = max(0.01, float(np.abs(samples).max(initial=0.0)) * 1.05)
-    ax.set(
-        xlim=(0, len(samples) / sample_rate_hz),
-        ylim=(-peak, peak),
-        xlabel="time (s)",
-        ylabel="amplitude\n(full scale is 1)",
-    )
+    ax.set(xlim=(0, len(samples) / sample_rate_hz), ylim=(-peak, peak))
+    ax.set(xlabel="time (s)", ylabel="amplitude\n(full scale is 1)")
     return ax
 
 
@@ -51,7 +37,7 @@ def spectrogram(
     *,
     config: FeatureConfig = FeatureConfig(),
 ) -> Axes:
-    """Draw the log-mel spectrogram.
+    """Draw the log-mel spectrogram, in decibels below the loudest point.
 
     Parameters
     ----------
@@ -59,19 +45,13 @@ def spectrogram(
         Full scale is -1 to 1.
     sample_rate_hz : int
         Its rate.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     config : FeatureConfig
         Window, step and mel bands, as the model's front end has them.
-
-    Returns
-    -------
-    Axes
-        Seconds, hertz on the mel scale, and a colour bar in decibels below the loudest point.
     """
+    import librosa.display
+
     ax = new_axes(ax, height=3.2)
-    only_mel = dataclasses.replace(config, kinds=("log_mel",), n_deltas=0)
-    values = extraction.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mel).T
+    values = _features(samples, sample_rate_hz, config, "log_mel").T
     picture = librosa.display.specshow(
         values - values.max(),
         sr=sample_rate_hz,
@@ -87,6 +67,8 @@ def spectrogram(
         ax=ax,
     )
     ax.set(xlim=(0, len(samples) / sample_rate_hz), xlabel="time (s)", ylabel="frequency (Hz)")
+    ax.xaxis.set_major_locator(AutoLocator())  # librosa's round 1.05 s to 1.1
+    ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.grid(visible=False)
     plt.colorbar(picture, ax=ax, label="level (dB re maximum)", pad=0.02)
     return ax
@@ -99,29 +81,20 @@ def mfcc(
     *,
     config: FeatureConfig = FeatureConfig(),
 ) -> Axes:
-    """Draw the mel-frequency cepstral coefficients.
-
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,)
-        Full scale is -1 to 1.
-    sample_rate_hz : int
-        Its rate.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-    config : FeatureConfig
-        Window, step and number of coefficients, as the model's front end has them.
-
-    Returns
-    -------
-    Axes
-        See `feature_map`.
-    """
-    only_mfcc = dataclasses.replace(config, kinds=("mfcc",), n_deltas=0)
-    values = extraction.extract(np.asarray(samples, np.float32), sample_rate_hz, only_mfcc)
+    """Draw the mel-frequency cepstral coefficients; takes what `spectrogram` takes."""
+    values = _features(samples, sample_rate_hz, config, "mfcc")
     ax = feature_map(values, sample_rate_hz, ax, config=config, label="MFCC index")
     ax.set_xlim(0, len(samples) / sample_rate_hz)
     return ax
+
+
+def _features(
+    samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig, kind: str
+) -> np.ndarray:
+    from ser import features  # brings librosa, which most plots do without
+
+    alone = dataclasses.replace(config, kinds=(kind,), n_deltas=0)
+    return features.extract(np.asarray(samples, np.float32), sample_rate_hz, alone)
 
 
 def feature_map(
@@ -137,11 +110,9 @@ def feature_map(
     Parameters
     ----------
     values : ndarray, shape (n_frames, n_features)
-        One row per frame, as `ser.features.extraction.extract` or the store gives them.
+        One row per frame, as `ser.features.extract` gives them.
     sample_rate_hz : int
         Rate of the waveform they came from.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     config : FeatureConfig
         Holds the step between frames.
     label : str
@@ -181,7 +152,7 @@ def attention_over_waveform(
     weight_times_s: np.ndarray,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw where in a clip the model looked.
+    """Draw where in a clip the model looked, on a second vertical axis at the right.
 
     Parameters
     ----------
@@ -189,18 +160,9 @@ def attention_over_waveform(
         Full scale is -1 to 1.
     sample_rate_hz : float
         Its rate.
-    weights : ndarray of float, shape (n_steps,)
-        Attention; sums to one over the clip.
-    weight_times_s : ndarray of float, shape (n_steps,)
-        The centre of each step, in seconds from the start of the clip. Steps that begin after its
-        end (padding) are not drawn.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        The waveform's axes; attention has a second vertical axis, at the right.
+    weights, weight_times_s : ndarray of float, shape (n_steps,)
+        Attention, which sums to one over the clip, and the centre of each step in seconds. Steps
+        that begin after the clip's end (padding) are not drawn.
     """
     ax = waveform(samples, sample_rate_hz, new_axes(ax, height=2.8))
     ax.lines[-1].set_color(GREY)
@@ -216,7 +178,7 @@ def attention_over_spectrogram(
     weight_times_s: np.ndarray,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a model heard, and over it where it looked."""
+    """Draw what a model heard, and over it where it looked; see `attention_over_waveform`."""
     n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
     config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
     ax = spectrogram(samples, sample_rate_hz, ax, config=config)
@@ -243,3 +205,61 @@ def _attention(ax: Axes, duration_s: float, weights: np.ndarray, of_times_s: np.
     right.spines["right"].set_visible(True)
     right.grid(visible=False)
     return right
+
+
+def timeline(
+    samples: np.ndarray,
+    sample_rate_hz: float,
+    segments: Sequence[Any],
+    classes: Sequence[str],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a waveform, and behind each stretch of speech the colour of its answer."""
+    ax = new_axes(ax, width=10, height=3)
+    mono = np.asarray(samples, float).reshape(len(samples), -1).mean(axis=1)
+    every = max(1, len(mono) // _MOST_POINTS)
+    waveform(mono[::every], sample_rate_hz / every, ax)
+    ax.lines[-1].set_color("0.25")
+    ax.set_ylim(top=1.3 * ax.get_ylim()[1])  # for the names
+    seen = set()
+    for segment in segments:
+        colour = COLOURS[list(classes).index(segment.label) % len(COLOURS)]
+        label = None if segment.label in seen else segment.label
+        ax.axvspan(segment.start_s, segment.end_s, color=colour, alpha=0.35, lw=0, label=label)
+        seen.add(segment.label)
+        if segment.end_s - segment.start_s > _NAMED_FROM * len(mono) / sample_rate_hz:
+            middle = (segment.start_s + segment.end_s) / 2
+            ax.text(middle, ax.get_ylim()[1], segment.label, ha="center", va="top", fontsize=9)
+    if seen:
+        legend_outside(ax, "above", min(4, len(seen)))
+    return ax
+
+
+def explanation(model: Any, samples: np.ndarray, sample_rate_hz: float) -> Figure:
+    """Draw where a model listened and, if its gradients are at hand, what spoke for its answer."""
+    from ser.audio import to_waveform
+
+    hertz = model.audio.sample_rate_hz
+    heard = to_waveform(samples, sample_rate_hz, model.audio)[: int(model.longest_s * hertz)]
+    weights, times_s = model.attention(samples, sample_rate_hz)
+    answer = model.hear(samples, sample_rate_hz)
+    label = max(answer, key=lambda name: answer[name])
+    try:
+        shares = model.attributions(samples, sample_rate_hz, label)
+    except SerError:
+        shares = None
+    n_rows = 1 if shares is None else 2
+    figure, axes = plt.subplots(
+        n_rows, 1, figsize=(9, 3.4 * n_rows), layout="constrained", squeeze=False
+    )
+    attention_over_spectrogram(heard, hertz, weights, times_s, axes[0, 0])
+    axes[0, 0].set_title(
+        f"where the model listened; its answer: {label} ({percent(answer[label])})"
+    )
+    if shares is not None:
+        config = from_dict(FeatureConfig, model.card["features"], source="the model's card")
+        n_frames = int(np.max(np.flatnonzero(np.any(shares != 0, axis=1)), initial=0)) + 1
+        name = "mel band" if config.kinds[0] in ("log_mel", "whisper_mel") else "feature"
+        feature_map(shares[:n_frames], hertz, axes[1, 0], config=config, label=name)
+        axes[1, 0].set_title(f"what spoke for {label} (red) and against it (blue)")
+    return figure

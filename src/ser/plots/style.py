@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -60,15 +60,6 @@ def mark_demo(ax: Axes | Sequence[Axes] | np.ndarray) -> None:
         one.set_title("demo corpus", loc="right", color=VERMILION, fontweight="bold", fontsize=11)
 
 
-def new_axes(ax: Axes | None, width: float | None = None, height: float | None = None) -> Axes:
-    """Take the caller's axes, or make a figure with one."""
-    if ax is not None:
-        return ax
-    default = STYLE["figure.figsize"]
-    size = (width or default[0], height or default[1])
-    return plt.subplots(figsize=size, layout="constrained")[1]
-
-
 def restyle(ax: Axes) -> None:
     """Give axes that another library drew the look of ours."""
     ax.set_facecolor(STYLE["figure.facecolor"])
@@ -81,17 +72,28 @@ def restyle(ax: Axes) -> None:
         text.set(color="black", fontsize=STYLE["axes.labelsize"])
 
 
+def new_axes(ax: Axes | None, width: float = 8.0, height: float = 4.5) -> Axes:
+    """Take the caller's axes, or make a figure of so many inches with one."""
+    return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Write a fraction in percent, as in "12.5 %"."""
+    return f"{value:.{digits}%}".replace("%", " %")
+
+
 def percent_axis(ax: Axes, which: str = "y") -> None:
-    """Label the ticks of fractions in percent."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
+    """Label the ticks of fractions in percent; `which` may name both axes, "xy"."""
+    for axis in (getattr(ax, f"{name}axis") for name in which):
+        axis.set_major_formatter(PercentFormatter(1.0, symbol=None))
 
 
-def chance_line(ax: Axes, chance: float, label: str = "", which: str = "y") -> None:
-    """Draw what guessing reaches."""
-    label = label or f"chance ({100 * chance:.1f} %)"
-    line = ax.axvline if which == "x" else ax.axhline
-    line(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
+def chance_line(ax: Axes, chance: float | None, label: str = "", which: str = "y") -> None:
+    """Draw what guessing reaches, if that is known."""
+    if chance is not None:
+        label = label or f"chance ({percent(chance, 1)})"
+        line = ax.axvline if which == "x" else ax.axhline
+        line(chance, color=GREY, linestyle="--", linewidth=1.2, label=label)
 
 
 def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
@@ -100,8 +102,8 @@ def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
         "above": ("lower center", 1.0, 0.26),
         "below": ("upper center", 0.0, -0.5),
     }
-    anchor, y, distance_inch = places[side]
-    away = ScaledTranslation(0, distance_inch, ax.figure.dpi_scale_trans)
+    anchor, y, inches = places[side]
+    away = ScaledTranslation(0, inches, ax.figure.dpi_scale_trans)
     return ax.legend(
         loc=anchor,
         bbox_to_anchor=(0.5, y),
@@ -109,11 +111,3 @@ def legend_outside(ax: Axes, side: str, n_columns: int = 1) -> Legend:
         ncols=n_columns,
         borderaxespad=0.0,
     )
-
-
-def short_names(names: Iterable[str]) -> list[str]:
-    """Leave out what stands before the slash, where it is the same for all."""
-    names = [str(name) for name in names]
-    if len({name.rpartition("/")[0] for name in names}) > 1:
-        return names
-    return [name.rpartition("/")[2] for name in names]

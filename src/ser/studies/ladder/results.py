@@ -11,7 +11,8 @@ import pandas as pd
 
 from ser.config import Recipe, to_dict
 from ser.corpora.crema_d import EMOTION_CODES
-from ser.evaluation.bootstrap import draw_speakers, interval, scores, speaker_confusions
+from ser.evaluation.predictions import speaker_confusions
+from ser.evaluation.scores import draw_speakers, interval, scores
 from ser.experiments.plans import RUN_FILE
 from ser.experiments.recipes import CLAIMS
 from ser.project import SerError, paths, read_json, write_json, writing

@@ -6,26 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
-from ser.plots.style import BLUE, GREY, VERMILION, legend_outside, new_axes, percent_axis
+from ser.plots.style import BLUE, GREY, VERMILION, legend_outside, new_axes, percent, percent_axis
+
+
+def probabilities(labels: Sequence[str], values: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Draw the probability, 0 to 1, of each class for one clip; the largest stands out."""
+    values = np.asarray(values, float)
+    ax = new_axes(ax, 6.0, 1.2 + 0.32 * len(labels))
+    colours = [BLUE if i == values.argmax() else "#BBBBBB" for i in range(len(values))]
+    bars = ax.barh(list(labels), values, 0.75, color=colours)
+    ax.bar_label(bars, [f"{100 * value:.1f}" for value in values], padding=3)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.08), xlabel="probability (%)")
+    ax.set_xticks(np.linspace(0, 1, 6))
+    ax.grid(axis="y", visible=False)
+    percent_axis(ax, "x")
+    return ax
 
 
 def reliability_diagram(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw accuracy against confidence, with the gap that calibration error averages.
 
-    Parameters
-    ----------
-    bins : DataFrame
-        As `ser.evaluation.reliability` gives it.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        One bar per bin that holds a clip, after Guo et al. (2017), fig. 1.
+    Takes what `ser.evaluation.reliability` gives; one bar per bin that holds a clip, after Guo et
+    al. (2017), fig. 1.
     """
     ax = new_axes(ax, 5.5, 5.5)
     held = bins[bins["n_clips"] > 0]
@@ -45,11 +50,10 @@ def reliability_diagram(bins: pd.DataFrame, ax: Axes | None = None) -> Axes:
         label="gap to confidence",
     )
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
-    error = np.average(gap.abs(), weights=held["n_clips"])
-    ax.plot([], [], " ", label=f"calibration error {error:.1%}".replace("%", " %"))
+    error = float(np.average(gap.abs(), weights=held["n_clips"]))
+    ax.plot([], [], " ", label=f"calibration error {percent(error, 1)}")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (%)", ylabel="accuracy (%)", aspect="equal")
-    percent_axis(ax, "x")
-    percent_axis(ax, "y")
+    percent_axis(ax, "xy")
     ax.legend(loc="upper left")
     return ax
 
@@ -65,15 +69,8 @@ def confidence_histogram(
         Probability of the decision, 0 to 1; `ser.evaluation.decisions` gives it.
     correct : ndarray of bool, shape (n_clips,)
         Whether the decision was right.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
     n_bins : int
         Bins between 0 and 1.
-
-    Returns
-    -------
-    Axes
-        Two histograms with their medians.
     """
     ax = new_axes(ax)
     confidence, correct = np.asarray(confidence, float), np.asarray(correct, bool)
@@ -84,7 +81,7 @@ def confidence_histogram(
         if len(values):
             median = float(np.median(values))
             ax.axvline(median, color=colour, linestyle="--", linewidth=1.5)
-            label += f", median {100 * median:.0f} %"
+            label += f", median {percent(median)}"
         ax.hist(values, edges, histtype="stepfilled", color=colour, alpha=0.3)
         ax.hist(values, edges, histtype="step", color=colour, linewidth=1.8, label=label)
     ax.set(xlim=(0, 1), xlabel="confidence of the decision (%)", ylabel="number of decisions")
@@ -106,20 +103,13 @@ def confidence_by_class(
     ----------
     truth : ndarray of int, shape (n_clips,)
         True class of each clip, as its position in `classes`.
-    confidence : ndarray of float, shape (n_clips,)
-        Probability of the decision, 0 to 1; `ser.evaluation.decisions` gives both.
-    correct : ndarray of bool, shape (n_clips,)
-        Whether the decision was right.
+    confidence, correct : ndarray, shape (n_clips,)
+        As `confidence_histogram` takes them.
     classes : sequence of str
         Names of the classes.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-
-    Returns
-    -------
-    Axes
-        Two halves a class, with the quartiles of each.
     """
+    import seaborn as sns
+
     ax = new_axes(ax, 8.0, 0.55 * len(classes) + 1.2)
     table = pd.DataFrame(
         {
@@ -152,35 +142,22 @@ def confidence_by_class(
 def risk_coverage(
     curve: pd.DataFrame, ax: Axes | None = None, *, threshold: float | None = None
 ) -> Axes:
-    """Draw how right the answers are, against how many are given.
+    """Draw how right the answers are, against how many are given: the surest on the left.
 
-    Parameters
-    ----------
-    curve : DataFrame
-        As `ser.evaluation.risk_coverage` gives it.
-    ax : Axes, optional
-        Where to draw; a new figure where not given.
-    threshold : float, optional
-        A confidence to mark, 0 to 1.
-
-    Returns
-    -------
-    Axes
-        One line, from the surest answers on the left to all of them on the right.
+    Takes what `ser.evaluation.risk_coverage` gives, and a confidence, 0 to 1, to mark.
     """
     ax = new_axes(ax)
     ax.plot(curve["coverage"], curve["accuracy"], color=BLUE, label="answers that are given")
     everything = curve["accuracy"].iloc[-1]
-    label = f"all answers: {everything:.0%} right".replace("%", " %")
+    label = f"all answers: {percent(everything)} right"
     ax.axhline(everything, color=GREY, linestyle="--", label=label)
     if threshold is not None:
-        chosen = curve[curve["threshold"] >= threshold].iloc[-1]
-        share = f"{chosen['coverage']:.0%} of the clips, {chosen['accuracy']:.0%} right"
-        label = f"confidence from {threshold:.0%}: {share}".replace("%", " %")
-        ax.plot(chosen["coverage"], chosen["accuracy"], "o", color=VERMILION, label=label)
+        share, right = curve.loc[curve["threshold"] >= threshold, ["coverage", "accuracy"]].iloc[-1]
+        label = f"confidence from {percent(threshold)}: {percent(share)} of the clips, "
+        label += f"{percent(right)} right"
+        ax.plot(share, right, "o", color=VERMILION, label=label)
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="clips that get an answer (%)")
     ax.set_ylabel("accuracy of the answers (%)")
-    percent_axis(ax, "x")
-    percent_axis(ax, "y")
+    percent_axis(ax, "xy")
     ax.legend(loc="lower left")
     return ax
