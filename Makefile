@@ -3,7 +3,7 @@
 # make lab        JupyterLab
 # make test       style, types, and every test that is quick and needs nothing but this folder
 # make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
-# make test-slow  sweeps, kills, studies' notebooks, a fresh installation
+# make test-slow  sweeps, kills, many random examples, studies' notebooks, a fresh installation
 # make bench      measure speed and memory into reports/bench/
 # make clean      remove what make made
 # EXTRAS=ssl beside any of them: with wav2vec 2.0 and its kin too (installs PyTorch)
@@ -40,7 +40,7 @@ test-real: $(TESTABLE)
 
 test-slow: export HYPOTHESIS_PROFILE = slow
 test-slow: $(TESTABLE)
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow or hypothesis"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check .

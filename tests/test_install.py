@@ -70,7 +70,9 @@ def test_the_command_knows_what_each_extra_brings():
 def test_every_data_file_is_packaged():
     patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["ser"]
     packaged = {file for pattern in patterns for file in PACKAGE.glob(pattern)}
-    files = {file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in str(file)}
+    files = {
+        file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in str(file)
+    }
     assert {file for file in files if file.suffix != ".py"} <= packaged
 
 

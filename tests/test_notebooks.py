@@ -51,7 +51,9 @@ WRITTEN = {  # by each notebook on the demo corpus, beside what the next one rea
     "01_download": ["data/raw/demo/README.txt"],
     "02_metadata": ["data/interim/metadata.parquet"],
     "03_features": ["data/processed/*/*"],
-    "04_training": [f"models/runs/{RUN}/*/fold-0-seed-0/{file}" for file in ("run.json", MODEL_FILE)],
+    "04_training": [
+        f"models/runs/{RUN}/*/fold-0-seed-0/{file}" for file in ("run.json", MODEL_FILE)
+    ],
     "05_evaluation": [
         f"reports/local/{RUN}/fold-0-seed-0/{file}"
         for file in ("metrics.json", "figures/confusion.png")

@@ -36,7 +36,9 @@ def _options(
 
 def _missing_extra(error: Exception) -> str:
     """Say what to install where a module of an extra is not there; else nothing."""
-    module = (isinstance(error, ModuleNotFoundError) and error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    module = (error.name or "").partition(".")[0]
     for extra, modules in EXTRAS.items():
         if module in modules.split():
             needed = "the training packages" if extra == "train" else module
