@@ -1,8 +1,12 @@
-# make run     notebooks 01 to 06, top to bottom, on the embedded demo corpus
+# make run        notebooks 01 to 06, top to bottom, on the embedded demo corpus
 # make run CORPORA=ravdess      the same on real speech (or ravdess,crema_d,tess,savee, or all)
-# make test    everything that is tested;   make lab    JupyterLab
-# make test EXTRAS=ssl          the same with wav2vec 2.0 and its kin (installs PyTorch)
-# make bench   measure speed and memory into reports/bench/
+# make lab        JupyterLab
+# make test       style, types, and every test that is quick and needs nothing but this folder
+# make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
+# make test-slow  sweeps, kills, many random examples, studies' notebooks, a fresh installation
+# make bench      measure speed and memory into reports/bench/
+# make clean      remove what make made
+# EXTRAS=ssl beside any of them: with wav2vec 2.0 and its kin too (installs PyTorch)
 
 PYTHON ?= python3
 CORPORA ?= demo
@@ -12,23 +16,33 @@ EPOCHS ?= $(if $(filter demo,$(CORPORA)),15,0)
 EXTRAS ?=
 comma := ,
 VENV := .venv
+TESTABLE := $(VENV)/installed-test$(addprefix -,$(subst $(comma),-,$(EXTRAS)))
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL = 3
 NOTEBOOKS := 01_download 02_metadata 03_features 04_training 05_evaluation 06_inference
 
-.PHONY: run test lab bench lint clean
+.PHONY: run test test-real test-slow lab bench lint clean
 
 run: $(VENV)/installed
 	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" --recipe "$(RECIPE)" --epochs $(EPOCHS) $(NOTEBOOKS)
 
 # two workers with a core each: threads that wait for one another would only slow them down
-test: export OMP_NUM_THREADS = 1
-test: export OPENBLAS_NUM_THREADS = 1
-test: export TF_NUM_INTRAOP_THREADS = 1
-test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+test test-real test-slow: export OMP_NUM_THREADS = 1
+test test-real test-slow: export OPENBLAS_NUM_THREADS = 1
+test test-real test-slow: export TF_NUM_INTRAOP_THREADS = 1
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-lint: $(VENV)/installed-test
+test: $(TESTABLE) lint
+	$(PYTEST) -m "not slow and not real" --cov --cov-report=term --cov-fail-under=90
+
+test-real: $(TESTABLE)
+	$(PYTEST) -m "real and not slow"
+
+test-slow: export HYPOTHESIS_PROFILE = slow
+test-slow: $(TESTABLE)
+	$(PYTEST) -m "slow or hypothesis"
+
+lint: $(TESTABLE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,13 +50,13 @@ lint: $(VENV)/installed-test
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab notebooks
 
-bench: $(VENV)/installed-test
+bench: $(TESTABLE)
 	$(BIN)/python tools/bench_features.py
 	$(BIN)/python tools/bench_training.py
 	$(BIN)/python tools/bench_inference.py
 
 $(VENV)/bin/python:
-	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 10) else 'Python 3.10 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
+	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else 'Python 3.11 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
 	$(PYTHON) -m venv $(VENV)
 
 # made anew whenever one of the files that name packages changed
@@ -50,9 +64,10 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin
 	$(BIN)/python tools/install.py -r requirements.txt
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(TESTABLE): $(VENV)/installed
 	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,listen,app,test$(addprefix $(comma),$(EXTRAS))]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) reports/executed
+	rm -rf $(VENV) build dist src/*.egg-info reports/executed htmlcov .coverage*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

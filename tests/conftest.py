@@ -6,21 +6,30 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
-from ser.corpora import demo, metadata, synthesis
-from ser.project import SerError
+from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
+from ser.corpora import demo, metadata
+from ser.project import MODEL_FILE, SerError
 
 # where changes are judged, the same examples each time; elsewhere new ones, to find what is left
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, derandomize="CI" in os.environ, print_blob=True
-)
-hypothesis.settings.load_profile("any machine")
+examples = {"any machine": 20, "slow": 200}
+for name, number in examples.items():
+    hypothesis.settings.register_profile(
+        name,
+        deadline=None,
+        derandomize="CI" in os.environ,
+        print_blob=True,
+        max_examples=number,
+    )
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "any machine"))
 
 
 warnings_are_errors = pytest.mark.filterwarnings(  # the last wins
@@ -30,13 +39,32 @@ warnings_are_errors = pytest.mark.filterwarnings(  # the last wins
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
-LONGEST = ("notebooks", "export", "experiment", "training", "tune", "robustness", "models")
+NEEDS_MORE = {"real_speech", "real_encoder"}  # fixtures that skip without corpora or weights
+LONGEST = (  # groups of tests, by CPU time; a group stays with one worker
+    "main line",
+    "test_export",
+    "test_experiment",
+    "test_training",
+    "test_tune",
+    "test_robustness",
+    "test_models",
+)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take long, so that no worker waits for another at the end."""
-    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    """Keep each file with one worker, begin with those that take long, mark what needs more."""
+
+    def place(item):
+        group = next(item.iter_markers("xdist_group")).args[0]
+        return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if NEEDS_MORE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+    items.sort(key=place)
 
 
 ACTORS = ("01", "02", "03", "04", "05", "06")  # male and female in turn
@@ -47,12 +75,11 @@ EMOTIONS = ("angry", "neutral", "sad")
 def demo_shelf(tmp_path_factory) -> Path:
     """A folder for SER_CORPORA: 72 clips of the demo corpus, 6 speakers, 3 emotions."""
     shelf = tmp_path_factory.mktemp("shelf")
-    few = [
-        take
-        for take in demo.takes()
-        if take.emotion in EMOTIONS and take.path.split("/")[1] in {f"Actor_{a}" for a in ACTORS}
-    ]
-    synthesis.synthesise(few, shelf / "demo", progress=False)
+    with zipfile.ZipFile(demo.CLIPS) as clips:
+        for name in clips.namelist():
+            clip = demo.parse(PurePosixPath(name))
+            if clip.emotion in EMOTIONS and clip.speaker.removeprefix("ravdess-") in ACTORS:
+                clips.extract(name, shelf / "demo")
     return shelf
 
 
@@ -71,6 +98,67 @@ def project(tmp_path, monkeypatch, demo_shelf) -> Path:
     monkeypatch.setenv("SER_ROOT", str(tmp_path / "project"))
     monkeypatch.setenv("SER_CORPORA", str(demo_shelf))
     return tmp_path / "project"
+
+
+TINY = Recipe(
+    name="tiny",
+    corpora=("demo",),
+    classes=EMOTIONS,
+    features=FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60),
+    augmentation=AugmentationConfig(n_variants=1, stretch_p=0.0),
+    model=ModelConfig(
+        options={"filters": [4], "pool_sizes": [[4, 2]], "lstm_units": 4, "attention_units": 4}
+    ),
+    training=TrainingConfig(epochs=2, batch_size=8, monitor="val_uar"),
+)
+
+
+@pytest.fixture(scope="session")
+def three_speakers(demo_table):
+    """36 clips of the demo corpus, which make three folds."""
+    few = demo_table["speaker"].str[-2:].isin(["01", "02", "03"])
+    return demo_table[few].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory, demo_shelf, three_speakers) -> Path:
+    """A project with a finished cross-validation of `TINY`, two seeds; to be left as it is.
+
+    Whichever worker asks first makes it, for all.
+    """
+    from ser.experiments import runner
+
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root, done = base / "finished", base / "finished.done"
+    with FileLock(base / "finished.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SER_ROOT", str(root))
+        patch.setenv("SER_CORPORA", str(demo_shelf))
+        if not done.exists():
+            runner.run(TINY, seeds=(0, 1), every=0, table=three_speakers)
+            done.touch()
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished_run(finished_project) -> Path:
+    """The run folder of its first fold."""
+    return next((finished_project / "models" / "runs").glob("*/*/fold-0-seed-0"))
+
+
+@pytest.fixture(scope="session")
+def finished_report(finished_project) -> Path:
+    """Its report: metrics, predictions of every clip, recipe, figures."""
+    return next((finished_project / "reports").glob("**/metrics.json")).parent
+
+
+@pytest.fixture(scope="session")
+def finished_bundle(finished_run, tmp_path_factory) -> Path:
+    """What `ser export` makes of that run: ONNX only."""
+    from ser.export.writer import export
+
+    folder = tmp_path_factory.mktemp("bundle")
+    return export(finished_run / MODEL_FILE, folder / "bundle", kinds=("onnx",))
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,36 @@ from ser.project import SerError
 
 __all__ = ["app", "main"]
 
+EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
+    "train": "audiomentations cloudpickle huggingface_hub jinja2 joblib kaggle keras librosa lmdb "
+    "matplotlib pandas pooch pyarrow pyroomacoustics requests safetensors scipy seaborn sklearn "
+    "tensorflow threadpoolctl",
+    "listen": "sounddevice",
+    "app": "gradio",
+    "export": "onnx tf2onnx",
+    "tune": "optuna",
+    "cluster": "distributed",
+    "ssl": "torch transformers",
+}
+
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _missing_extra(error: Exception) -> str:
+    """Say what to install where a module of an extra is not there; else nothing."""
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    module = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules.split():
+            needed = "the training packages" if extra == "train" else module
+            return f"this command needs {needed}: pip install 'ser-honest[{extra}]'."
+    return ""
 
 
 def main() -> None:
@@ -30,15 +54,14 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         app()
-    except SerError as error:
-        if debug:
-            raise
-        for line in str(error).splitlines():
-            typer.echo(f"ser: {line}", err=True)
-        sys.exit(2)
     except Exception as error:
         if debug:
             raise
+        expected = str(error) if isinstance(error, SerError) else _missing_extra(error)
+        if expected:
+            for line in expected.splitlines():
+                typer.echo(f"ser: {line}", err=True)
+            sys.exit(2)
         reason = (str(error).splitlines() or [""])[0]
         typer.echo(
             f"ser: unexpected {type(error).__name__}: {reason} (a fault of this program: run "

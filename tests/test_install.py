@@ -1,0 +1,142 @@
+"""A small base installation answers; everything else says which extra brings it."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ser import cli
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "ser"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FEWER_MB = 400  # than this, the base installation takes
+ONLY_TESTED = {"ai_edge_litert", "espeakng_loader"}  # a user who wants them has them
+
+
+def names(requirements):
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+BASE = names(PYPROJECT["project"]["dependencies"])
+EXTRAS = {
+    extra: names(lines) for extra, lines in PYPROJECT["project"]["optional-dependencies"].items()
+}
+EXTRA_OF = {module: extra for extra, words in cli.EXTRAS.items() for module in words.split()}
+
+
+def distributions_of(module):
+    """Names of what brings a module; of one that is not installed, its own."""
+    return {canonicalize_name(name) for name in packages_distributions().get(module, [module])}
+
+
+def imported():
+    """Modules of others that the package imports anywhere, each with a file that does."""
+    found = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [node.module]
+            else:
+                continue
+            found |= {module.partition(".")[0]: file.name for module in modules}
+    return {m: f for m, f in found.items() if m != "ser" and m not in sys.stdlib_module_names}
+
+
+def test_what_is_imported_is_declared():
+    everything = BASE.union(*EXTRAS.values())
+    for module, file in imported().items():
+        assert distributions_of(module) & everything, f"{module}, imported by {file}"
+        if not distributions_of(module) & BASE and module not in ONLY_TESTED:
+            assert module in EXTRA_OF, f"{module}, imported by {file}, is in no extra of ser.cli"
+
+
+def test_the_command_knows_what_each_extra_brings():
+    for module, extra in EXTRA_OF.items():
+        assert distributions_of(module) & EXTRAS[extra], f"{module} is not in [{extra}]"
+        assert not distributions_of(module) & BASE, module
+
+
+def test_every_data_file_is_packaged():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["ser"]
+    packaged = {file for pattern in patterns for file in PACKAGE.glob(pattern)}
+    files = {
+        file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in str(file)
+    }
+    assert {file for file in files if file.suffix != ".py"} <= packaged
+
+
+def in_a_base_installation(*arguments, script="from ser.cli import main; main()"):
+    """Run `ser` in a process in which no module of an extra can be imported."""
+    script = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRA_OF)})); {script}"
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def clip(demo_shelf):
+    return next(f for f in demo_shelf.rglob("*") if f.suffix in (".wav", ".opus", ".flac"))
+
+
+def test_predicting_needs_no_extra(clip):
+    done = in_a_base_installation("predict", clip, "--model", ROOT / "models" / "small")
+    assert done.returncode == 0, done.stderr
+    assert "%" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "features", "metadata", "report"])
+def test_other_commands_name_the_extra(command, project):
+    done = in_a_base_installation(command)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        "ser: this command needs the training packages: pip install 'ser-honest[train]'.\n"
+    )
+
+
+def test_other_missing_modules_are_faults(monkeypatch, capsys):
+    def broken():
+        raise ModuleNotFoundError("No module named 'nowhere'", name="nowhere")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert "a fault of this program" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_fresh_installation_is_small_and_predicts(tmp_path, clip):
+    source = tmp_path / "source"  # pip leaves a build folder where it installs from
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    venv.create(tmp_path / "venv", with_pip=True)
+    scripts = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
+
+    def size_mb():
+        files = (tmp_path / "venv").rglob("*")
+        return sum(f.stat().st_size for f in files if not f.is_symlink()) / 1e6
+
+    def run(command, *arguments):
+        command = [scripts / command, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    before = size_mb()
+    done = run("python", "-m", "pip", "install", "--quiet", source)
+    assert done.returncode == 0, done.stderr
+    print(f"the base installation takes {size_mb() - before:.0f} MB")
+    assert size_mb() - before < FEWER_MB
+    done = run("ser", "predict", clip, "--model", ROOT / "models" / "small")
+    assert done.returncode == 0, done.stderr
+    assert "%" in done.stdout
+    assert "pip install 'ser-honest[train]'" in run("ser", "train").stderr
