@@ -14,16 +14,19 @@ True
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
-from ser.fingerprint import code_hash, is_readers
+from ser.fingerprint import code_hash
+from ser.models.layers import Standardise
 from ser.project import SerError
 
 Own: TypeAlias = Callable[[int, int, int], keras.Model] | keras.Model
+_WITH_NAMES = ("name", "keras_history", "input_layers", "output_layers")
 
 
 def build(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
@@ -48,40 +51,32 @@ def build(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> keras.
     ------
     SerError
         When the function fails or gives something else, a shape does not fit, the outputs are no
-        probabilities, or a layer cannot be saved safely.
+        probabilities, or a layer cannot be saved safely or measured on training clips.
     """
     name = getattr(own, "__name__", getattr(own, "name", type(own).__name__))
     try:
-        if isinstance(own, keras.Model):
-            model = keras.models.clone_model(own)
-        else:
-            model = own(n_frames, n_features, n_classes)
+        model = own if isinstance(own, keras.Model) else own(n_frames, n_features, n_classes)
         if isinstance(model, keras.Model) and not model.built:
             model.build((None, n_frames, n_features))
     except SerError:
         raise
     except Exception as error:  # whatever a reader's cell may raise
-        reason = str(error).strip().split("\n", 1)[0].rstrip(".")
         raise SerError(
             f"model {name}: cannot be built for {n_frames} frames of {n_features} features and "
-            f"{n_classes} classes ({type(error).__name__}: {reason})."
+            f"{n_classes} classes ({type(error).__name__}: {_first_line(error)})."
         ) from error
     if not isinstance(model, keras.Model):
         raise SerError(
             f"model {name}: expected a keras.Model, found {type(model).__name__}. Return the model "
             "itself, uncompiled."
         )
-    _check(model, name, (n_frames, n_features), n_classes)
-    return model
+    _check_shapes(model, name, (n_frames, n_features), n_classes)
+    copy = _check_saved(model, name)
+    _check_normalisation(model, name)
+    return copy if model is own else model
 
 
-def _check(model: keras.Model, name: str, shape: tuple[int, int], n_classes: int) -> None:
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Lambda):
-            raise SerError(
-                f"model {name}: a Lambda layer ({layer.name}) cannot be loaded safely. Write a "
-                "keras.layers.Layer with a call method in its place."
-            )
+def _check_shapes(model: keras.Model, name: str, shape: tuple[int, int], n_classes: int) -> None:
     expected = f"expected features of shape (n_frames, n_features) = {shape}"
     noise = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     try:
@@ -103,33 +98,95 @@ def _check(model: keras.Model, name: str, shape: tuple[int, int], n_classes: int
         )
 
 
+def _check_saved(model: keras.Model, name: str) -> keras.Model:
+    """Make a copy with new weights, as loading in safe mode would."""
+    try:
+        config = _configuration(model)
+        for entry in _entries(config):
+            if entry["class_name"] == "Lambda":
+                raise SerError(
+                    f"model {name}: a Lambda layer ({entry['config']['name']}) cannot be loaded "
+                    "safely. Write a keras.layers.Layer with a call method in its place."
+                )
+            code = _name_of_code(entry)
+            if code and ">" not in code:
+                raise SerError(
+                    f"model {name}: {code} could not be found once the model is saved. Put "
+                    "@keras.saving.register_keras_serializable() before its definition."
+                )
+        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise SerError(
+            f"model {name}: could not be loaded once it is saved ({_first_line(error)}). Give its "
+            "layers a get_config method."
+        ) from error
+
+
+def _check_normalisation(model: keras.Model, name: str) -> None:
+    measured = model.layers if getattr(model, "inputs", None) else []
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, (Standardise, keras.layers.Normalization)) and layer not in measured:
+            raise SerError(
+                f"model {name}: what {layer.name} subtracts and divides by cannot be measured "
+                "inside another layer. Use it between keras.Input and that layer."
+            )
+
+
 def fingerprint(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> str:
     """Name what decides a reader's model: its layers, its code, and the code of its own layers.
 
     An edited cell gives another name, the same cell the same one in any process.
     """
     model = build(own, n_frames=n_frames, n_features=n_features, n_classes=n_classes)
-    parts = [_configuration(model)]
+    config = _configuration(model)
+    names = {name for entry in _entries(config) if (name := _name_of_code(entry))}
+    code = [keras.saving.get_registered_object(name) for name in sorted(names)]
     if not isinstance(own, keras.Model):
-        parts.append(code_hash(own))
-    kinds = {type(layer) for layer in model._flatten_layers() if is_readers(type(layer))}
-    parts += sorted(code_hash(kind) for kind in kinds)
-    return code_hash(tuple(parts))
+        code.append(own)
+    return code_hash((_with_steady_names(config), *map(code_hash, code)))
 
 
-def _configuration(model: keras.Model) -> str:
-    """Write a model's layers down, without the numbers that Keras counts up in their names."""
-    try:
-        config = model.get_config()
-    except (NotImplementedError, TypeError):  # a class of the reader's: its code must do
-        return ""
-    names = {layer.name: f"layer {i}" for i, layer in enumerate(model._flatten_layers())}
+def _configuration(model: keras.Model) -> Any:
+    return keras.saving.serialize_keras_object(model)
 
-    def renamed(value: Any) -> Any:
+
+def _entries(config: Any) -> Iterator[dict[str, Any]]:
+    """List the parts of a configuration: layers, initialisers, functions."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _entries(value)
+
+
+def _name_of_code(entry: dict[str, Any]) -> str:
+    """Give the name of a class or function that Keras does not have, with ``>`` if registered."""
+    if entry["class_name"] == "function":
+        return entry["config"]
+    return entry["registered_name"] if entry.get("module", "") is None else ""
+
+
+def _with_steady_names(config: Any) -> str:
+    """Write a configuration down; Keras counts names such as dense_3 up as a process goes on."""
+    steady: dict[str, str] = {}
+    for entry in _entries(config):
+        kind, inner = entry["class_name"], entry.get("config")
+        name = inner.get("name", "") if isinstance(inner, dict) else ""
+        automatic = re.sub(r"^(forward|backward)_|_\d+$", "", name).replace("_", "")
+        if automatic and automatic == kind.lower():
+            steady.setdefault(name, f"{kind} {len(steady)}")
+
+    def renamed(value: Any, is_name: bool = False) -> Any:
         if isinstance(value, dict):
-            return {key: renamed(inner) for key, inner in value.items()}
+            return {key: renamed(inner, key in _WITH_NAMES) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
-            return [renamed(inner) for inner in value]
-        return names.get(value, value) if isinstance(value, str) else value
+            return [renamed(inner, is_name) for inner in value]
+        return steady.get(value, value) if is_name and isinstance(value, str) else value
 
     return json.dumps(renamed(config), sort_keys=True, default=repr)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -93,6 +93,8 @@ def fit(
     if tensorboard and find_spec("tensorboard") is None:
         raise SerError("logs for TensorBoard need its package: pip install tensorboard.")
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*-????????.*"):  # by a kill while a file was written aside
+        left.unlink()
     config, n_classes = recipe.training, len(recipe.classes)
 
     def begin() -> keras.Model:
@@ -191,6 +193,8 @@ def _set_statistics(model: keras.Model, train: Part) -> None:
         for layer in member.layers:
             if not isinstance(layer, (Standardise, keras.layers.Normalization)):
                 continue
+            if getattr(layer, "input_mean", None) is not None:
+                continue  # a Normalization that was given its mean and variance
             through, key = None, "features"
             if layer.input is not single(member.input):  # behind other layers, as an encoder
                 key, before = layer.name, keras.Model(member.input, layer.input)
