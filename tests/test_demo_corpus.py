@@ -13,10 +13,10 @@ from pathlib import Path, PurePath
 import espeakng_loader
 import numpy as np
 import pytest
+from ser.corpora.prosody import STYLES, delivery
 
 from ser import corpora
 from ser.corpora import demo, espeak, synthesis
-from ser.corpora.prosody import STYLES, delivery
 from ser.project import SerError
 
 

@@ -16,6 +16,7 @@ import pytest
 from conftest import one_line
 from safetensors.numpy import save_file
 from scipy.special import erf
+from ser.training.optimizers import SlowerEncoder
 from test_training import made_of
 
 from ser import models
@@ -29,7 +30,6 @@ from ser.features import ssl
 from ser.models import pretrained, whisper
 from ser.training import fitting as training
 from ser.training.batches import Part
-from ser.training.optimizers import SlowerEncoder
 
 AUDIO = AudioConfig(sample_rate_hz=16_000)
 RNG = np.random.default_rng(7)

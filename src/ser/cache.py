@@ -53,6 +53,8 @@ class Cache:
 
     def read(self, rows: Sequence[int]) -> Iterator[bytes]:
         """Give the values of rows that `find` gave, in their order."""
+        if not rows:
+            return
         with self._reading() as database:
             for row in rows:
                 found = database.execute("SELECT value FROM entries WHERE id=?", (row,)).fetchone()

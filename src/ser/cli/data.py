@@ -33,13 +33,34 @@ def data_list() -> None:
 
 @data.command("add")
 def data_add(
-    name: Annotated[str, typer.Argument(help="Name of the corpus, such as ravdess.")],
-    path: Annotated[Path, typer.Argument(help="Folder that holds it, nested in any way.")],
+    name: Annotated[str, typer.Argument(help="Name of the corpus: ravdess, or one of your own.")],
+    path: Annotated[Path, typer.Argument(help="Its folder, nested in any way; or a CSV table.")],
+    labels: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of your own: `folder`, or a pattern whose group is the label."),
+    ] = None,
+    speakers: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of your own: a pattern whose group is the speaker."),
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of your own: two letters, such as en.")] = "",
 ) -> None:
-    """Use a folder you already have, where it lies."""
+    """Use a folder you already have, where it lies.
+
+    Examples: ser data add ravdess ~/corpora/ravdess; ser data add mine ~/recordings --labels folder
+    --speakers '/(s[0-9]+)_'; ser data add mine table.csv
+    """
     from ser import corpora
 
-    typer.echo(f"{name}: using {corpora.adopt(name, path)}. Next: ser metadata --corpora {name}")
+    if path.suffix.lower() == ".csv":
+        name = corpora.from_table(path, name=name, language=language)
+    elif labels is not None:
+        name = corpora.from_folder(
+            path, name=name, label=labels, speaker=speakers, language=language
+        )
+    else:
+        typer.echo(f"{name}: using {corpora.adopt(name, path)}.")
+    typer.echo(f"Next: ser metadata --corpora {name}")
 
 
 @data.command("download")

@@ -9,6 +9,7 @@ import functools
 import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 from ser.corpora.folders import walk
@@ -21,7 +22,11 @@ __all__ = [
     "Corpus",
     "adopt",
     "available",
+    "choose",
+    "from_folder",
+    "from_table",
     "get",
+    "labels",
     "locate",
     "names",
     "scan",
@@ -39,39 +44,79 @@ def _registry() -> dict[str, Corpus]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all known corpora, sorted."""
-    return tuple(sorted(_registry()))
+    """Return the names of all known corpora, built-in ones and the reader's own, sorted."""
+    return tuple(sorted({*_registry(), *_own()}))
 
 
 def get(name: str) -> Corpus:
-    """Return a corpus by name."""
+    """Return a corpus by name; SerError, with the names there are, where there is none."""
     if name in _registry():
         return _registry()[name]
+    if name in (definitions := _own()):
+        from ser.corpora import own
+
+        return own.corpus_of(name, definitions[name])
     raise unknown(f"no corpus named {name!r}", names(), name, word="Known")
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """Return the labels that occur in a corpus: common ones first, then those of its own."""
+    corpus = get(name)
+    found = set(corpus.labels)
+    if not found:
+        found = {clip.emotion or clip.emotion_raw for _, clip in scan(name, locate(name))[0]}
+    return (*(e for e in EMOTIONS if e in found), *sorted(found - set(EMOTIONS)))
+
+
+def from_folder(path: Path | str, **options: Any) -> str:
+    """Use a folder of recordings of your own as a corpus; see `ser.corpora.own.from_folder`."""
+    from ser.corpora import own
+
+    return own.from_folder(path, **options)
+
+
+def from_table(path: Path | str, **options: Any) -> str:
+    """Use the recordings that a CSV file lists as a corpus; see `ser.corpora.own.from_table`."""
+    from ser.corpora import own
+
+    return own.from_table(path, **options)
 
 
 def _locations_file() -> Path:
     return paths().raw / "locations.json"
 
 
-def _adopted() -> dict[str, str]:
-    """Read the folders that the user pointed at: corpus name to absolute path."""
+def _remembered() -> dict[str, Any]:
+    """Read what the user pointed at: corpus name to folder, or to the definition of an own one."""
     file = _locations_file()
     if not file.exists():
         return {}
     found = read_json(file)
-    if not isinstance(found, dict) or not all(isinstance(path, str) for path in found.values()):
+    if not isinstance(found, dict) or not all(isinstance(v, (str, dict)) for v in found.values()):
         raise SerError(
-            f"{file}: expected corpus names and folders, found something else. Delete the file and "
-            "run `ser data add` again."
+            f"{file}: expected corpus names and folders, found something else. Move the file away "
+            "and run `ser data add` again."
         )
     return found
 
 
+def remember(name: str, where: str | dict[str, Any]) -> None:
+    """Keep where a corpus lies, for later processes."""
+    write_json(_locations_file(), {**_remembered(), name: where})
+
+
+def _own() -> dict[str, dict[str, Any]]:
+    return {name: value for name, value in _remembered().items() if isinstance(value, dict)}
+
+
+def _adopted(name: str) -> str | None:
+    found = _remembered().get(name)
+    return found["path"] if isinstance(found, dict) else found
+
+
 def _find(name: str) -> Path | None:
-    candidates = []
-    if name in (adopted := _adopted()):
-        candidates.append(Path(adopted[name]))
+    adopted = _adopted(name)
+    candidates = [Path(adopted)] if adopted else []
     shelves = os.environ.get("SER_CORPORA", "").split(os.pathsep)
     candidates += [Path(shelf).expanduser().absolute() / name for shelf in shelves if shelf]
     candidates.append(paths().raw / name)
@@ -103,7 +148,7 @@ def locate(name: str) -> Path:
     folder = _find(name)
     if folder is not None:
         return folder
-    gone = _adopted().get(name)
+    gone = _adopted(name)
     where = f" (its adopted folder {gone} is gone)" if gone else ""
     by_download = f"`ser data download {name}` or " if _downloadable(corpus) else ""
     raise SerError(
@@ -163,7 +208,7 @@ def adopt(name: str, path: Path | str) -> Path:
             f"{example}. Name the folder that holds the corpus under its original file names."
         )
     folder = folder.resolve()
-    write_json(_locations_file(), {**_adopted(), name: str(folder)})
+    remember(name, str(folder))
     return folder
 
 
@@ -187,9 +232,13 @@ def scan(name: str, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list
         Recordings (and folders that cannot be read) whose names the corpus does not explain,
         relative to `root`.
     """
-    corpus, root = get(name), Path(root)
+    return scan_files(get(name), Path(root))
+
+
+def scan_files(corpus: Corpus, root: Path) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
+    """Do what `scan` does for a corpus that need not be known by name."""
     best: dict[str, tuple[Path, ClipName]] = {}
-    files, unknown = walk(root)
+    files, unknown = walk(root) if corpus.files is None else (list(corpus.files), [])
     for path in files:  # the best file of a clip comes first
         clip = corpus.parse(path)
         if clip is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
@@ -91,6 +91,10 @@ class Corpus:
         Files for plain HTTP download.
     demographics : mapping
         Speaker to (sex, age in years or None), where the documentation tells.
+    labels : tuple of str
+        The labels there are, common ones where they exist; empty where only the files tell.
+    files : tuple of Path, optional
+        The recordings, where a table lists them; otherwise every recording in the folder.
     """
 
     name: str
@@ -105,6 +109,8 @@ class Corpus:
     kaggle: str | None = None
     archives: tuple[Archive, ...] = ()
     demographics: Mapping[str, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    files: tuple[Path, ...] | None = None
 
     def clip_id(self, path: PurePath) -> str:
         """Return the name of a clip that is unique over all corpora."""

@@ -87,6 +87,7 @@ CORPUS = Corpus(
     ),
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
     parse=parse,
+    labels=tuple(label for label, _ in EMOTION_CODES.values()),
     canonical=canonical,
     kaggle="ejlok1/cremad",
     demographics=ACTORS,

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path, PurePath
 
 from ser.corpora import crema_d, ravdess, savee, tess
-from ser.corpora.base import Archive, ClipName, Corpus
+from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 
 SCHEMES = {
     corpus.name: corpus for corpus in (ravdess.CORPUS, crema_d.CORPUS, tess.CORPUS, savee.CORPUS)
@@ -50,6 +50,7 @@ CORPUS = Corpus(
     citation="None: synthetic speech must not be cited as a result",
     homepage="https://github.com/espeak-ng/espeak-ng",
     parse=parse,
+    labels=EMOTIONS,
     canonical=canonical,
     archives=(Archive(url=str(CLIPS), filename=CLIPS.name, checksum="", size_bytes=0),),
     demographics={

@@ -76,6 +76,7 @@ CORPUS = Corpus(
     ),
     homepage="http://emodb.bilderbar.info/",
     parse=parse,
+    labels=tuple(label or raw for label, raw in EMOTION_CODES.values()),
     canonical=canonical,
     demographics=SPEAKERS,
 )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ser import audio
-from ser.project import AudioError, cannot_write
+from ser.cache import Cache
+from ser.project import AudioError, CacheError
 
+AT_ONCE = 64  # clips of one transaction; a kill loses at most so many
 VERSION = 1  # raise it when a fact is computed in another way
 
 
@@ -66,14 +67,21 @@ def measure(path: Path) -> AudioFacts | Problem:
 
 
 def measure_all(
-    files: Sequence[Path], cache: Path, *, n_jobs: int = 2, progress: bool = True
+    files: Sequence[Path], cache: Cache, *, n_jobs: int = 2, progress: bool = True
 ) -> dict[Path, AudioFacts | Problem]:
-    """Measure many files, in parallel, each only once until it changes."""
-    known = _read_cache(cache)
+    """Measure many files, in parallel, each only once until it changes.
+
+    What is known is in `cache`. Problems are not remembered: a repaired file is seen at once.
+    """
     keys = {path: _key(path) for path in files}
-    results: dict[Path, AudioFacts | Problem] = {
-        path: known[key] for path, key in keys.items() if key in known
-    }
+    results: dict[Path, AudioFacts | Problem] = {}
+    try:
+        known = cache.find(keys.values())
+        values = dict(zip(known, map(_facts, cache.read(list(known.values()))), strict=True))
+    except (CacheError, ValueError, TypeError, KeyError):  # damaged: measured again
+        cache.delete()
+        values = {}
+    results = {path: values[key] for path, key in keys.items() if key in values}
     todo = [path for path in keys if path not in results]
     if not todo:
         return results
@@ -81,11 +89,10 @@ def measure_all(
         delayed(measure)(path) for path in todo
     )
     bar: Iterable[Any] = tqdm(found, total=len(todo), desc="Reading clips", disable=not progress)
-    with _appending(cache) as file:
-        for path, facts in zip(todo, bar, strict=True):
-            results[path] = facts
-            if isinstance(facts, AudioFacts):
-                file.write(json.dumps([keys[path], dataclasses.asdict(facts)]) + "\n")
+    for some in batched(zip(todo, bar, strict=True), AT_ONCE):
+        results |= dict(some)
+        good = [(keys[path], facts) for path, facts in some if isinstance(facts, AudioFacts)]
+        cache.put((key, json.dumps(dataclasses.asdict(facts)).encode()) for key, facts in good)
     return results
 
 
@@ -97,26 +104,18 @@ def _key(path: Path) -> str:
     return f"{VERSION} {status.st_size} {status.st_mtime_ns} {path}"
 
 
-def _read_cache(cache: Path) -> dict[str, AudioFacts]:
-    """Read what is known; lines cut short by a kill or damaged since are measured again."""
-    known = {}
-    try:
-        lines = cache.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        lines = []
-    for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            key, values = json.loads(line)
-            known[key] = AudioFacts(**{**values, "flags": tuple(values["flags"])})
-    return known
+def _facts(value: bytes) -> AudioFacts:
+    fields = json.loads(value)
+    return AudioFacts(**{**fields, "flags": tuple(fields["flags"])})
 
 
-@contextlib.contextmanager
-def _appending(cache: Path) -> Iterator[TextIO]:
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with cache.open("a", encoding="utf-8", buffering=1) as file:
-            file.write("\n")  # closes a line that a kill cut short
-            yield file
-    except OSError as error:
-        raise cannot_write(cache, error) from error
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Give items in lists of a size."""
+    some: list[Any] = []
+    for item in items:
+        some.append(item)
+        if len(some) == size:
+            yield some
+            some = []
+    if some:
+        yield some

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ser import corpora
+from ser.cache import Cache
 from ser.config import Recipe
 from ser.corpora.base import EMOTIONS, ClipName
 from ser.corpora.facts import AudioFacts, Problem, measure_all
@@ -37,7 +38,7 @@ class MetadataResult:
 def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> MetadataResult:
     """Read every clip of some corpora.
 
-    Facts of the sound are remembered in ``data/interim/audio_facts.jsonl`` until a file changes,
+    Facts of the sound are remembered in ``data/interim/audio_facts.sqlite`` until a file changes,
     so a second call decodes nothing, and one that was interrupted goes on.
 
     Parameters
@@ -72,7 +73,7 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
             )
         clips += [(name, path, clip) for path, clip in found]
         unknown += [root / path for path in strangers]
-    cache = paths().interim / "audio_facts.jsonl"
+    cache = Cache(paths().interim / "audio_facts.sqlite")
     files = [roots[name] / path for name, path, _ in clips]
     facts = measure_all(files, cache, n_jobs=n_jobs, progress=progress)
     problems, rows = [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from ser.corpora.base import Archive, ClipName, Corpus
+from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 
 MODALITIES = {"01": "full-av", "02": "video-only", "03": "audio-only"}
 VOCAL_CHANNELS = {"01": "speech", "02": "song"}
@@ -64,6 +64,7 @@ CORPUS = Corpus(
     ),
     homepage="https://zenodo.org/records/1188976",
     parse=parse,
+    labels=EMOTIONS,
     kaggle="uwrfkaggler/ravdess-emotional-speech-audio",
     archives=(
         Archive(

@@ -59,6 +59,7 @@ CORPUS = Corpus(
     ),
     homepage="http://kahlan.eps.surrey.ac.uk/savee/",
     parse=parse,
+    labels=tuple(label for label, _, _ in EMOTION_CODES.values()),
     canonical=canonical,
     kaggle="ejlok1/surrey-audiovisual-expressed-emotion-savee",
     demographics=dict.fromkeys(SPEAKERS, ("male", None)),

@@ -65,6 +65,7 @@ CORPUS = Corpus(
     ),
     homepage="https://doi.org/10.5683/SP2/E8H2MF",
     parse=parse,
+    labels=tuple(label for label, _ in EMOTION_NAMES.values()),
     canonical=canonical,
     kaggle="ejlok1/toronto-emotional-speech-set-tess",
     demographics=SPEAKERS,
