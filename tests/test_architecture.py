@@ -24,7 +24,7 @@ GRAPH = room_sizes.graph()
 
 # lines, docstrings included
 PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 15_000, 11_000, 350, 60
-LONGER = {"ser.config": 560}  # than a module may be
+LONGER = {"ser.config": 560, "ser.inference.model": 380}  # than a module may be
 CIRCLES = {("ser.features.encoders", "ser.features.ssl")}  # imports that are still to go
 
 each_module = pytest.mark.parametrize("name", MODULES)

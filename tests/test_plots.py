@@ -19,7 +19,8 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from ser import features, plots
-from ser.config import FeatureConfig
+from ser.config import AudioConfig, FeatureConfig, to_dict
+from ser.project import SerError
 
 EIGHT = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 SAMPLE_RATE_HZ = 22_050
@@ -194,7 +195,7 @@ def no_figure_left_open():
 
 def test_every_public_plot_is_tested():
     helpers = {"STYLE", "mark_demo", "restyle", "style", "use_style"}
-    helpers |= {"explanation"}  # a whole figure, of a model: see test_export.py
+    helpers |= {"explanation"}  # a whole figure
     assert set(plots.__all__) - helpers == set(ALL)
 
 
@@ -575,6 +576,33 @@ def test_attention_is_drawn_at_its_time_and_padding_is_not():
     assert edges == pytest.approx(np.arange(16) * 0.1)
     assert right.get_ylabel() == "attention (% of clip)"
     assert ax.get_xlim() == (0, 1.5)
+
+
+@pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
+def test_an_explanation_shows_what_the_model_can_tell(kind):
+    def cannot(*_):
+        raise SerError("a bundle shows attention only")
+
+    model = SimpleNamespace(
+        audio=AudioConfig(sample_rate_hz=16_000),
+        longest_s=1.5,
+        card={"features": to_dict(FeatureConfig(kinds=(kind,)))},
+        attention=lambda *_: (WEIGHTS, TIMES_S),
+        hear=lambda *_: {"calm": 0.3, "sad": 0.7},
+        attributions=lambda *_: np.pad(np.ones((30, 40)), ((0, 20), (0, 0))),
+    )
+    with plots.style():
+        figure = plots.explanation(model, SPEECH, 16_000)
+        check_texts(figure)
+        first = "where the model listened; its answer: sad (70 %)"
+        titles = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
+        assert titles == [first, "what spoke for sad (red) and against it (blue)"]
+        lower = next(ax for ax in figure.axes if ax.images)
+        assert lower.images[0].get_array().shape == (40, 30)  # without the padding
+        assert lower.get_ylabel() == {"log_mel": "mel band", "mfcc": "feature"}[kind]
+        model.attributions = cannot
+        figure = plots.explanation(model, SPEECH, 16_000)
+    assert [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")] == [first]
 
 
 def test_class_counts_add_up():
