@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 def load() -> ModuleType:
     """Import Keras and start its backend, quietly.
 
-    TensorFlow reports missing GPU libraries on the standard error stream before its log level
-    counts. That stream is set aside meanwhile; should the import fail, what was written to it is
-    shown. ``KERAS_BACKEND`` chooses another backend, as always with Keras, and
-    ``TF_ENABLE_ONEDNN_OPTS=0`` does without Intel's kernels, which TensorFlow uses on any
-    processor here.
+    ``KERAS_BACKEND`` chooses another backend, as always with Keras, and
+    ``TF_ENABLE_ONEDNN_OPTS=0`` does without Intel's kernels, which are used on any processor here.
 
     Returns
     -------
@@ -35,13 +32,12 @@ def load() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # convolutions take half the time; TensorFlow itself uses it only from AVX-512 up
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it counts traces of each model
     with _native_errors_aside():
         import keras
 
         keras.ops.convert_to_numpy(keras.ops.zeros(1))  # starts the device, which logs too
     if keras.config.backend() == "tensorflow":
-        # in a notebook, its logger gives itself another level when it is first made
+        # else it counts the traces of each model; now, since at first use it sets a level itself
         sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
     return keras
 
@@ -66,6 +62,10 @@ def share_cores(n_jobs: int) -> None:
 
 @contextlib.contextmanager
 def _native_errors_aside() -> Iterator[None]:
+    """Show what TensorFlow writes while it is imported only if that fails.
+
+    It reports missing GPU libraries on the standard error stream before its log level counts.
+    """
     try:
         sys.stderr.flush()
         kept = os.dup(2)

@@ -23,36 +23,7 @@ def build(
     attention_units: int = 64,
     head_dropout: float = 0.4,
 ) -> keras.Model:
-    """Build the uncompiled model.
-
-    Parameters
-    ----------
-    n_frames, n_features, n_classes : int
-        Sizes of input and output.
-    filters : sequence of int
-        Channels of each Conv2D block; every block halves frames and features.
-    kernel_size : int
-        Of every convolution, in frames and in features.
-    conv_dropout, head_dropout : float
-        Dropout after each block and before the softmax, 0 to 1.
-    lstm_pool : int
-        Frames that are averaged into one step of the LSTM.
-    lstm_units : int
-        Units of the LSTM in each direction.
-    attention_units : int
-        Width of the layer that scores a step.
-
-    Returns
-    -------
-    keras.Model
-        ``(n_clips, n_frames, n_features)`` to class probabilities ``(n_clips, n_classes)``. The
-        layer named ``attention`` has the weights over time as its second output.
-
-    Raises
-    ------
-    ValueError
-        When the blocks or the pooling leave nothing of the input.
-    """
+    """Build the uncompiled model; each block halves frames and features."""
     smallest = 2 ** len(filters)
     if n_frames < max(smallest, lstm_pool) or n_features < smallest:
         raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from ser.models.heads import numbered_blocks
 from ser.models.layers import AttentionPooling, MaskedAverage, Standardise
 
 
@@ -24,47 +25,11 @@ def build(
     attention_units: int = 64,
     head_dropout: float = 0.4,
 ) -> keras.Model:
-    """Build the uncompiled model.
-
-    Parameters
-    ----------
-    n_frames, n_features, n_classes : int
-        Sizes of input and output.
-    filters : sequence of int
-        Channels of each Conv2D block.
-    kernel_size : int
-        Of every convolution, in frames and in features.
-    pool_sizes : sequence of (int, int)
-        Max pooling of each block, over (frames, features).
-    conv_dropout, head_dropout : float
-        Dropout after each block and before the softmax, 0 to 1.
-    lstm_units : int
-        Units of the LSTM in each direction.
-    attention : bool
-        Pool the steps by attention beside their plain average, or by the average alone.
-    attention_units : int
-        Width of the layer that scores a step.
-
-    Returns
-    -------
-    keras.Model
-        ``(n_clips, n_frames, n_features)`` to class probabilities ``(n_clips, n_classes)``. The
-        layer named ``attention`` has the weights over time as its second output.
-
-    Raises
-    ------
-    ValueError
-        When there are not as many pool sizes as filters, or pooling leaves nothing.
-    """
-    if len(filters) != len(pool_sizes):
-        raise ValueError(
-            f"filters and pool_sizes need one entry per block, found {len(filters)} and "
-            f"{len(pool_sizes)}"
-        )
+    """Build the uncompiled model; pools are (frames, features); without `attention`, an average."""
     inputs = keras.Input((n_frames, n_features), name="features")
     x, mask = Standardise(name="standardise")(inputs)
     x = layers.Reshape((n_frames, n_features, 1), name="as_image")(x)
-    for number, (n_filters, pool_size) in enumerate(zip(filters, pool_sizes, strict=True), 1):
+    for number, n_filters, pool_size in numbered_blocks(filters, pool_sizes):
         x = layers.Conv2D(
             n_filters, kernel_size, padding="same", use_bias=False, name=f"conv_{number}"
         )(x)

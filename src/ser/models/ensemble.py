@@ -22,10 +22,6 @@ class MeanOfMembers(keras.layers.Layer):
             return ops.exp(ops.mean(ops.log(ops.maximum(stacked, SMALLEST)), axis=0))
         return ops.mean(stacked, axis=0)
 
-    def compute_output_shape(self, members_shape: Sequence[Any]) -> Any:
-        """Give the shape of one member's probabilities."""
-        return members_shape[0]
-
 
 @keras.saving.register_keras_serializable("ser")
 class MemberwiseCrossEntropy(keras.losses.Loss):

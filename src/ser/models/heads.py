@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,6 +25,16 @@ def normalised_input(
         own = ClipNormalise(name="normalise_clip")(x, mask)
         x = own if normalise == "clip" else layers.Concatenate(name="both")([x, own])
     return inputs, layers.SpatialDropout1D(dropout, name="dropout_input")(x), mask
+
+
+def numbered_blocks(filters: Sequence[int], pools: Sequence[Any]) -> list[tuple[int, int, Any]]:
+    """Pair the filters of each block with its pooling, and count the blocks from 1."""
+    if len(filters) != len(pools):
+        raise ValueError(
+            "filters and pool_sizes need one entry per block, found "
+            f"{len(filters)} and {len(pools)}"
+        )
+    return list(zip(range(1, len(filters) + 1), filters, pools, strict=True))
 
 
 def residual_stem(

@@ -34,10 +34,6 @@ class Standardise(keras.layers.Layer):
         mask = ops.cast(frames, features.dtype)
         return (features - self.mean) / self.deviation * mask, mask
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[Any, Any]:
-        """Give the shapes of features and mask."""
-        return input_shape, (*input_shape[:-1], 1)
-
 
 @keras.saving.register_keras_serializable("ser")
 class AttentionPooling(keras.layers.Layer):
@@ -60,10 +56,6 @@ class AttentionPooling(keras.layers.Layer):
         weights = ops.softmax(scores, axis=1)
         return ops.sum(weights * sequence, axis=1), ops.squeeze(weights, axis=-1)
 
-    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> tuple[Any, Any]:
-        """Give the shapes of sum and weights."""
-        return (sequence_shape[0], sequence_shape[2]), sequence_shape[:2]
-
     def get_config(self) -> dict[str, Any]:
         """Give what `__init__` needs."""
         return {**super().get_config(), "units": self.units}
@@ -77,10 +69,6 @@ class MaskedAverage(keras.layers.Layer):
         """Average."""
         return _average(sequence, frames)
 
-    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
-        """Give the shape of the average."""
-        return sequence_shape[0], sequence_shape[2]
-
 
 @keras.saving.register_keras_serializable("ser")
 class ClipNormalise(keras.layers.Layer):
@@ -93,10 +81,6 @@ class ClipNormalise(keras.layers.Layer):
         centred = (sequence - mean) * frames
         variance = ops.sum(ops.square(centred), axis=1, keepdims=True) / count
         return centred / ops.sqrt(variance + 1e-3)
-
-    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
-        """Give the shape of the sequence."""
-        return sequence_shape
 
 
 @keras.saving.register_keras_serializable("ser")
@@ -114,10 +98,6 @@ class ClipStatistics(keras.layers.Layer):
         roots = [ops.sqrt(part + 1e-5) for part in (deviation, change)]
         most, least = ops.max(sequence - far, axis=1), ops.min(sequence + far, axis=1)
         return ops.concatenate([mean, *roots, most, least], axis=-1)
-
-    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> Any:
-        """Give the shape of the statistics."""
-        return sequence_shape[0], 5 * sequence_shape[2]
 
 
 def _average(sequence: Any, frames: Any) -> Any:
@@ -150,10 +130,6 @@ class AttentiveStatistics(keras.layers.Layer):
         width = self.heads * sequence.shape[-1]
         pooled = [ops.reshape(part, (-1, width)) for part in (mean, deviation)]
         return ops.concatenate(pooled, axis=-1), ops.mean(weights, axis=-1)
-
-    def compute_output_shape(self, sequence_shape: Any, frames_shape: Any) -> tuple[Any, Any]:
-        """Give the shapes of statistics and weights."""
-        return (sequence_shape[0], 2 * self.heads * sequence_shape[2]), sequence_shape[:2]
 
     def get_config(self) -> dict[str, Any]:
         """Give what `__init__` needs."""

@@ -11,6 +11,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,45 +34,39 @@ class Encoder:
     width: int
     heads: int
     blocks: int
-    licence: str = "MIT (OpenAI's release); Apache-2.0 on the hub"
+    licence: ClassVar[str] = "MIT (OpenAI's release); Apache-2.0 on the hub"
 
 
+_TINY = {"width": 384, "heads": 6, "blocks": 4}
+_BASE = {"width": 512, "heads": 8, "blocks": 6}
 ENCODERS = {
     "whisper-tiny": Encoder(
         "openai/whisper-tiny",
         "169d4a4341b33bc18d8881c4b69c2e104e1cc0af",
         "7ebd0e69e78190ffe1438491fa05cc1f5c1aa3a4c4db3bc1723adbb551ea2395",
         151_061_672,
-        width=384,
-        heads=6,
-        blocks=4,
+        **_TINY,
     ),
     "whisper-tiny.en": Encoder(
         "openai/whisper-tiny.en",
         "87c7102498dcde7456f24cfd30239ca606ed9063",
         "db59695928ded6043adaef491a53ef4e12da9611184d77c53baa691a60b958ad",
         151_060_136,
-        width=384,
-        heads=6,
-        blocks=4,
+        **_TINY,
     ),
     "whisper-base": Encoder(
         "openai/whisper-base",
         "e37978b90ca9030d5170a5c07aadb050351a65bb",
         "07cadb9f25677c8d50df603e66a98fbd842cce45047139baeb16e6219a1e807b",
         290_403_936,
-        width=512,
-        heads=8,
-        blocks=6,
+        **_BASE,
     ),
     "whisper-base.en": Encoder(
         "openai/whisper-base.en",
         "911407f4214e0e1d82085af863093ec0b66f9cd6",
         "d4dd5542fd6a1d35639e21384238f3bfe6c557c849d392b5905d33ee29e71db5",
         290_401_888,
-        width=512,
-        heads=8,
-        blocks=6,
+        **_BASE,
     ),
 }
 
@@ -84,25 +79,10 @@ def get(name: str) -> Encoder:
 
 
 def download(name: str) -> Path:
-    """Bring the weights of an encoder onto this machine, unless they are there.
+    """Bring the weights of an encoder into the hub's cache, unless they are there, and check them.
 
     ``HF_HOME``, ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to
     `huggingface_hub`.
-
-    Parameters
-    ----------
-    name : str
-        Of `ENCODERS`.
-
-    Returns
-    -------
-    Path
-        The file of weights in the hub's cache.
-
-    Raises
-    ------
-    SerError
-        When the hub does not answer, or what it sent is not what it should be.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -201,6 +181,6 @@ def _ctranslate2(path: Path, encoder: Encoder) -> dict[str, np.ndarray]:
             for pattern, replacement in _SAME_NAMES:
                 name = re.sub(pattern, replacement, name)
             found[name] = values
-    if found.get("conv1.weight", np.zeros((0,))).shape != (encoder.width, 80, 3):
+    if found.get("conv1.weight", np.zeros((0,))).shape != (encoder.width, N_MELS, 3):
         raise SerError(f"{path}: not the encoder of {encoder.repository} in CTranslate2's names.")
     return found

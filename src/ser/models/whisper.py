@@ -55,10 +55,6 @@ class Frames(layers.Layer):
         found = ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True)
         return ops.cast(found, features.dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Give the shape of the mask."""
-        return (*input_shape[:-1], 1)
-
 
 @keras.saving.register_keras_serializable("ser")
 def exact_gelu(x: Any) -> Any:

@@ -64,15 +64,8 @@ class UnweightedAverageRecall(keras.metrics.Metric):
 class RunState(keras.callbacks.Callback):
     """Remember the weights of the best epoch, and write all that a later process needs to go on.
 
-    One file is written for each epoch, whole or not at all: weights, optimiser, random states of
-    dropout, the kept weights and the history.
-
-    Parameters
-    ----------
-    file : Path
-        ``state.npz`` of the run folder.
-    config : TrainingConfig
-        Tells which epoch is the best.
+    One file for each epoch, whole or not at all: weights, optimiser, random states of dropout, the
+    kept weights and the history.
     """
 
     def __init__(self, file: Path, config: TrainingConfig) -> None:
