@@ -77,13 +77,15 @@ def build(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> keras.
 
 
 def _check_shapes(model: keras.Model, name: str, shape: tuple[int, int], n_classes: int) -> None:
-    expected = f"expected features of shape (n_frames, n_features) = {shape}"
+    inputs = [tuple(tensor.shape[1:]) for tensor in getattr(model, "inputs", None) or []]
+    if inputs and inputs not in ([shape], [(None, shape[1])]):
+        raise SerError(
+            f"model {name}: expected features of shape (n_frames, n_features) = {shape}, found an "
+            f"input of {', '.join(map(str, inputs))}. Begin with keras.Input((n_frames, "
+            "n_features))."
+        )
     noise = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    try:
-        found = model(noise, training=False)
-    except Exception as error:  # shapes that do not fit raise many errors
-        found_shape = getattr(model, "input_shape", "another shape")
-        raise SerError(f"model {name}: {expected}, found an input of {found_shape}.") from error
+    found = model(noise, training=False)
     answers = [np.asarray(keras.ops.convert_to_numpy(one)) for one in keras.tree.flatten(found)]
     if len(answers) != 1 or answers[0].shape != (2, n_classes):
         shapes = ", ".join(str(answer.shape[1:]) for answer in answers)
@@ -118,7 +120,7 @@ def _check_saved(model: keras.Model, name: str) -> keras.Model:
     except (NotImplementedError, TypeError, ValueError) as error:
         raise SerError(
             f"model {name}: could not be loaded once it is saved ({_first_line(error)}). Give its "
-            "layers a get_config method."
+            "layers a get_config method, and its functions names."
         ) from error
 
 
@@ -163,9 +165,11 @@ def _entries(config: Any) -> Iterator[dict[str, Any]]:
 
 def _name_of_code(entry: dict[str, Any]) -> str:
     """Give the name of a class or function that Keras does not have, with ``>`` if registered."""
-    if entry["class_name"] == "function":
+    kind, module = entry["class_name"], entry.get("module") or ""
+    if kind == "function":
         return entry["config"]
-    return entry["registered_name"] if entry.get("module", "") is None else ""
+    is_plain = kind.startswith("__")  # a tensor, a slice, a number
+    return "" if is_plain or module.split(".")[0] == "keras" else entry["registered_name"]
 
 
 def _with_steady_names(config: Any) -> str:
