@@ -8,57 +8,22 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EMOTIONS, one_line
+from conftest import EMOTIONS, TINY, one_line
 from joblib.externals.loky import get_reusable_executor
 
 from ser import experiments
-from ser.config import (
-    AugmentationConfig,
-    FeatureConfig,
-    ModelConfig,
-    Recipe,
-    TrainingConfig,
-    changed,
-)
+from ser.config import TrainingConfig, changed
 from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.project import CacheError, read_json
 
-RECIPE = Recipe(
-    name="tiny",
-    corpora=("demo",),
-    classes=EMOTIONS,
-    features=FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60),
-    augmentation=AugmentationConfig(n_variants=1, stretch_p=0.0),
-    model=ModelConfig(
-        options={
-            "filters": [4],
-            "pool_sizes": [[4, 2]],
-            "lstm_units": 4,
-            "attention_units": 4,
-        }
-    ),
-    training=TrainingConfig(epochs=2, batch_size=8, monitor="val_uar"),
-)
-SEEDS = (0, 1)
+RECIPE, SEEDS = TINY, (0, 1)
 
 
-@pytest.fixture(scope="module")
-def three_speakers(demo_table) -> pd.DataFrame:
-    """36 clips, which make three folds."""
-    few = demo_table["speaker"].str[-2:].isin(["01", "02", "03"])
-    return demo_table[few].reset_index(drop=True)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory, demo_shelf, three_speakers):
+@pytest.fixture
+def root(finished_project):
     """A project with a finished cross-validation; tests leave it as it is."""
-    root = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SER_ROOT", str(root))
-        patch.setenv("SER_CORPORA", str(demo_shelf))
-        experiments.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
-    return root
+    return finished_project
 
 
 @pytest.fixture
