@@ -14,8 +14,8 @@ import pandas as pd
 from ser.corpora.base import EMOTIONS
 from ser.experiments.protocols.folds import Fold, Shared, Tested, check
 from ser.experiments.protocols.splits import (
+    find_list,
     from_list,
-    has_list,
     leave_one_corpus_out,
     speaker_disjoint,
 )
@@ -125,8 +125,10 @@ def make_folds(table: pd.DataFrame, protocol_name: str) -> list[Fold]:
         )
     table = table.sort_values("clip_id", ignore_index=True)
     try:
-        if protocol.split is None or has_list(table, protocol_name):
+        if protocol.split is None:
             folds = from_list(table, protocol_name)
+        elif listed := find_list(table, protocol_name):
+            folds = from_list(table, listed)
         else:
             folds = protocol.split(table)
         check(folds, table, shared=protocol.shared, tested=protocol.tested)

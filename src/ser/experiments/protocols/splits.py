@@ -13,6 +13,7 @@ import pandas as pd
 from ser.experiments.protocols.folds import Fold, make_fold
 from ser.project import SerError, read_json
 
+LISTS = Path(__file__).parent / "lists"
 N_FOLDS = 5  # and a fifth of the speakers who are not tested validate
 
 
@@ -36,13 +37,15 @@ def from_list(table: pd.DataFrame, name: str) -> list[Fold]:
     return made
 
 
-def has_list(table: pd.DataFrame, name: str) -> bool:
-    """Tell whether the list of a protocol is of these speakers."""
-    return _speakers(_read(name)) == set(table["speaker"])
+def find_list(table: pd.DataFrame, protocol: str) -> str | None:
+    """Find the list of a general protocol that is of exactly these speakers, if there is one."""
+    names = sorted(file.stem for file in LISTS.glob(f"{protocol}*.json"))
+    found = set(table["speaker"])
+    return next((name for name in names if _speakers(_read(name)) == found), None)
 
 
 def _read(name: str) -> list[dict[str, Any]]:
-    return read_json(Path(__file__).parent / "lists" / f"{name}.json")["folds"]
+    return read_json(LISTS / f"{name}.json")["folds"]
 
 
 def _speakers(folds: list[dict[str, Any]]) -> set[str]:
