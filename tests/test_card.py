@@ -9,7 +9,7 @@ import pytest
 from conftest import one_line
 
 from ser import evaluation
-from ser.experiments.runner import predictions_of
+from ser.experiments import predictions_of
 from ser.export import card
 from ser.inference import bundle
 from ser.inference import model as inference

@@ -8,64 +8,30 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EMOTIONS, one_line
+from conftest import EMOTIONS, TINY, one_line
 from joblib.externals.loky import get_reusable_executor
 
-from ser.config import (
-    AugmentationConfig,
-    FeatureConfig,
-    ModelConfig,
-    Recipe,
-    TrainingConfig,
-    to_dict,
-)
+from ser import experiments
+from ser.config import TrainingConfig, changed
 from ser.corpora import metadata
-from ser.experiments import runner as experiment
-from ser.project import CacheError, write_json
+from ser.experiments import recipes
+from ser.project import CacheError, read_json
 
-RECIPE = Recipe(
-    name="tiny",
-    corpora=("demo",),
-    classes=EMOTIONS,
-    features=FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60),
-    augmentation=AugmentationConfig(n_variants=1, stretch_p=0.0),
-    model=ModelConfig(
-        options={
-            "filters": [4],
-            "pool_sizes": [[4, 2]],
-            "lstm_units": 4,
-            "attention_units": 4,
-        }
-    ),
-    training=TrainingConfig(epochs=2, batch_size=8, monitor="val_uar"),
-)
-SEEDS = (0, 1)
-
-
-@pytest.fixture(scope="module")
-def three_speakers(demo_table) -> pd.DataFrame:
-    """36 clips, which make three folds."""
-    few = demo_table["speaker"].str[-2:].isin(["01", "02", "03"])
-    return demo_table[few].reset_index(drop=True)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory, demo_shelf, three_speakers):
-    """A project with a finished cross-validation; tests leave it as it is."""
-    root = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SER_ROOT", str(root))
-        patch.setenv("SER_CORPORA", str(demo_shelf))
-        experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
-    return root
+RECIPE, SEEDS = TINY, (0, 1)
 
 
 @pytest.fixture
-def plan(root, three_speakers, monkeypatch, demo_shelf) -> experiment.Plan:
+def root(finished_project):
+    """A project with a finished cross-validation; tests leave it as it is."""
+    return finished_project
+
+
+@pytest.fixture
+def plan(root, three_speakers, monkeypatch, demo_shelf) -> experiments.Plan:
     """The plan of that cross-validation."""
     monkeypatch.setenv("SER_ROOT", str(root))
     monkeypatch.setenv("SER_CORPORA", str(demo_shelf))
-    return experiment.plan(RECIPE, table=three_speakers)
+    return experiments.plan(RECIPE, table=three_speakers)
 
 
 def test_no_clip_and_no_speaker_is_in_two_parts(plan):
@@ -95,7 +61,7 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
     table = pd.concat([three_speakers, other_corpus(demo_table)], ignore_index=True)
     table.loc[len(table) - 1, "pcm_sha256"] = three_speakers["pcm_sha256"].iloc[0]  # a copy
     recipe = dataclasses.replace(RECIPE, extra_corpora=("savee",))
-    found = experiment.plan(recipe, table=table)
+    found = experiments.plan(recipe, table=table)
     more = {clip for clip in found.table["clip_id"] if clip.startswith("savee/")}
     left_out = others["emotion"] == "sad"
     left_out.iloc[-1] = True
@@ -107,7 +73,7 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
     assert found.runs_folder != plan.runs_folder
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_fold_begins_with_what_extra_corpora_taught(
     project, demo_shelf, three_speakers, demo_table, tmp_path, monkeypatch, capsys, n_jobs
 ):
@@ -123,13 +89,13 @@ def test_every_fold_begins_with_what_extra_corpora_taught(
         epochs=1, extra_epochs=3, extra_share=0.0, batch_size=8, learning_rate=1e-9, monitor="epoch"
     )
     recipe = dataclasses.replace(RECIPE, extra_corpora=("savee",), training=still)
-    whole = experiment.plan(recipe, table=table)
-    experiment.run(recipe, seeds=(0,), n_jobs=n_jobs, table=table)
+    whole = experiments.plan(recipe, table=table)
+    experiments.run(recipe, seeds=(0,), n_jobs=n_jobs, table=table)
     first = whole.runs_folder / "extra-seed-0"
     assert len(pd.read_csv(first / "history.csv")) == 3
     taught = models.load(first / "model.keras")
     extra = whole.table["corpus"].eq("savee").to_numpy()
-    feature_set, parts = experiment.load_parts(whole, 0, ["train"])
+    feature_set, parts = experiments.load_parts(whole, 0, ["train"])
     own = [clip for clip in parts["train"].clips if not extra[clip]]
     for clips, model in ((np.flatnonzero(extra), taught), (own, None)):
         model = model or models.load(whole.run_folder(0, 0) / "model.keras")
@@ -141,46 +107,14 @@ def test_every_fold_begins_with_what_extra_corpora_taught(
         model = models.load(whole.run_folder(fold, 0) / "model.keras")
         for kept, given in zip(model.trainable_weights, taught.trainable_weights, strict=True):
             np.testing.assert_allclose(kept, given, atol=1e-6)
-    assert first not in [folder.parent for folder in experiment.runs()]
+    assert first not in [folder.parent for folder in experiments.runs()]
     if n_jobs == 1:
         assert capsys.readouterr().out.count("extra corpora seed 0") == 2  # epochs 1 and 3, once
-    assert experiment.pretrain(experiment.plan(RECIPE, table=three_speakers), 0) is None
-
-
-@pytest.mark.parametrize("refit", [False, True])
-def test_a_fold_begins_where_another_recipe_ended_on_the_same_clips(
-    root, plan, three_speakers, tmp_path, monkeypatch, refit
-):
-    from ser import models
-
-    monkeypatch.setenv("SER_ROOT", str(shutil.copytree(root, tmp_path / "project")))
-    first = dataclasses.replace(
-        RECIPE,
-        training=dataclasses.replace(RECIPE.training, monitor="epoch" if refit else "val_uar"),
-    )
-    write_json(tmp_path / "first.json", to_dict(first))
-    still = {"epochs": 1, "learning_rate": 1e-9, "monitor": "epoch", "refit": refit}
-    training = dataclasses.replace(RECIPE.training, start=str(tmp_path / "first.json"), **still)
-    later = experiment.plan(
-        dataclasses.replace(RECIPE, name="tiny-later", training=training), table=three_speakers
-    )
-    model = models.load(experiment.train_fold(later, 1, 0, every=0) / "model.keras")
-    known = set(plan.runs_folder.parent.glob("*/fold-1-seed-0"))
-    folder = plan.run_folder(1, 0) if not refit else (known - {plan.run_folder(1, 0)}).pop()
-    start = models.load(folder / "model.keras")
-    for kept, given in zip(model.trainable_weights, start.trainable_weights, strict=True):
-        np.testing.assert_allclose(kept, given, atol=1e-6)
-    if refit:
-        write_json(tmp_path / "first.json", to_dict(RECIPE))
-        with one_line("tiny-later", "begins with tiny", "val_uar", "monitor to epoch"):
-            experiment.train_fold(later, 0, 0, every=0)
-    fold = later.folds[1]
-    heard = {*fold.train, *fold.validation} if refit else set(fold.train)
-    assert set(pd.read_csv(folder / "predictions-train.csv")["clip_id"]) == heard
+    assert experiments.pretrain(experiments.plan(RECIPE, table=three_speakers), 0) is None
 
 
 def test_training_hears_fewer_speakers(demo_table):
-    whole = experiment.plan(RECIPE, table=demo_table)
+    whole = experiments.plan(RECIPE, table=demo_table)
     speaker_of = dict(zip(whole.table["clip_id"], whole.table["speaker"], strict=True))
     few, more = whole.with_speakers(1), whole.with_speakers(2)
     for fold, smaller, larger in zip(whole.folds, few.folds, more.folds, strict=True):
@@ -227,8 +161,8 @@ def test_report_folder(plan):
     assert metrics["parts"]["test"]["accuracy"] == pytest.approx(hits.mean())
     history = pd.read_csv(folder / "history.csv")
     assert len(history) == 3 * len(SEEDS) * 2
-    assert experiment.recipe_of(folder) == RECIPE
-    assert experiment.metrics_of(folder)["uar"] == metrics["uar"]
+    assert experiments.recipe_of(folder) == RECIPE
+    assert experiments.metrics_of(folder)["uar"] == metrics["uar"]
 
 
 def test_a_run_folder_explains_itself(plan):
@@ -241,21 +175,21 @@ def test_a_run_folder_explains_itself(plan):
     assert card["classes"] == list(EMOTIONS)
     assert card["data_fingerprint"] == plan.fingerprint
     assert {"keras", "librosa", "audiomentations"} <= set(card["packages"])
-    assert experiment.recipe_of(folder) == RECIPE
+    assert experiments.recipe_of(folder) == RECIPE
     for part in ("train", "validation"):
         clips = pd.read_csv(folder / f"predictions-{part}.csv")["clip_id"]
         assert sorted(clips) == list(getattr(plan.folds[1], part))
     history = pd.read_csv(folder / "history.csv")
     assert card["best_epoch"] == 1 + history["val_uar"].argmax()
-    assert experiment.runs()[0].parent == plan.runs_folder
-    assert len(experiment.runs()) == 6
+    assert experiments.runs()[0].parent == plan.runs_folder
+    assert len(experiments.runs()) == 6
 
 
 def test_a_refit_leaves_no_validation_part(plan, three_speakers):
     settings = TrainingConfig(epochs=1, batch_size=8, monitor="epoch", refit=True)
     recipe = dataclasses.replace(RECIPE, name="tiny-refit", training=settings)
-    folder = experiment.run(recipe, seeds=(0,), every=0, table=three_speakers)
-    again = experiment.plan(recipe, table=three_speakers)
+    folder = experiments.run(recipe, seeds=(0,), every=0, table=three_speakers)
+    again = experiments.plan(recipe, table=three_speakers)
     for number, fold in enumerate(plan.folds):
         run = again.run_folder(number, 0)
         assert not (run / "predictions-validation.csv").exists()
@@ -269,21 +203,21 @@ def test_a_refit_leaves_no_validation_part(plan, three_speakers):
 def test_a_model_to_give_away_trains_on_everything(plan, three_speakers):
     settings = TrainingConfig(epochs=1, batch_size=8, monitor="epoch")
     recipe = dataclasses.replace(RECIPE, name="tiny-everything", training=settings)
-    whole = experiment.plan(recipe, table=three_speakers).on_everything()
-    run = experiment.train_fold(whole, 0, 0, every=0)
+    whole = experiments.plan(recipe, table=three_speakers).on_everything()
+    run = experiments.train_fold(whole, 0, 0, every=0)
     trained = pd.read_csv(run / "predictions-train.csv")["clip_id"]
     assert sorted(trained) == sorted(three_speakers["clip_id"])
     assert not (run / "predictions.csv").exists()
     assert json.loads((run / "run.json").read_text())["test"] == "nobody"
     with one_line("no predictions.csv", "not one that trained on everything"):
-        experiment.predictions_of(run)
+        experiments.predictions_of(run)
     with one_line("tiny", "chooses its epoch by val_", "training.monitor to epoch"):
         plan.on_everything()
 
 
 def test_a_finished_run_is_not_trained_again(plan, three_speakers, capsys):
     before = {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")}
-    folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
+    folder = experiments.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers)
     assert folder == plan.report_folder
     assert {file: file.stat().st_mtime_ns for file in plan.runs_folder.rglob("*.*")} == before
     assert "36 clips, 6 trainings, 6 of them done before" in capsys.readouterr().out
@@ -295,14 +229,14 @@ def test_other_recipe_data_or_folds_are_other_runs(plan, three_speakers):
     relabelled = three_speakers.copy()
     relabelled.loc[0, "pcm_sha256"] = "0" * 64
     folders = {
-        experiment.plan(RECIPE, table=three_speakers.sample(frac=1, random_state=0)).runs_folder,
-        experiment.plan(renamed, table=three_speakers).runs_folder,
+        experiments.plan(RECIPE, table=three_speakers.sample(frac=1, random_state=0)).runs_folder,
+        experiments.plan(renamed, table=three_speakers).runs_folder,
     }
     assert folders == {plan.runs_folder}
     folders |= {
-        experiment.plan(changed, table=three_speakers).runs_folder,
-        experiment.plan(RECIPE, table=relabelled).runs_folder,
-        experiment.plan(RECIPE, table=three_speakers.iloc[1:]).runs_folder,
+        experiments.plan(changed, table=three_speakers).runs_folder,
+        experiments.plan(RECIPE, table=relabelled).runs_folder,
+        experiments.plan(RECIPE, table=three_speakers.iloc[1:]).runs_folder,
     }
     assert len(folders) == 4
 
@@ -319,9 +253,9 @@ def test_deleted_runs_are_made_again_the_same_by_two_processes(
     shutil.rmtree(plan.report_folder)
     kept = (plan.run_folder(1, 1) / "run.json").stat().st_mtime_ns
     with one_line("2 of 6 runs are missing", "fold-2-seed-0", "ser run tiny"):
-        experiment.report(plan, SEEDS)
+        experiments.report(plan, SEEDS)
     get_reusable_executor().shutdown(wait=True)  # workers of other tests know another SER_ROOT
-    folder = experiment.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers, n_jobs=2)
+    folder = experiments.run(RECIPE, seeds=SEEDS, every=0, table=three_speakers, n_jobs=2)
     get_reusable_executor().shutdown(wait=True)
     assert folder == copy / "reports" / "tiny" / "speaker-independent"
     assert (plan.run_folder(1, 1) / "run.json").stat().st_mtime_ns == kept
@@ -329,21 +263,18 @@ def test_deleted_runs_are_made_again_the_same_by_two_processes(
     pd.testing.assert_frame_equal(found, expected, atol=1e-3)
 
 
-def test_seeds_join_a_report_whose_runs_are_gone(plan, root, tmp_path, monkeypatch):
+def test_seeds_join_a_report_whose_runs_are_gone(plan, root, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SER_ROOT", str(shutil.copytree(root, tmp_path / "copy")))
     folder = plan.report_folder
-    whole, table = (
-        json.loads((folder / "metrics.json").read_text()),
-        experiment.predictions_of(folder),
-    )
+    whole, table = read_json(folder / "metrics.json"), experiments.predictions_of(folder)
     histories = pd.read_csv(folder / "history.csv")
     shutil.rmtree(folder)
-    experiment.report(plan, (0,))
+    experiments.report(plan, (0,))
     for fold in range(3):
         shutil.rmtree(plan.run_folder(fold, 0))
-    experiment.report(plan, (1,))
-    found = json.loads((folder / "metrics.json").read_text())
-    pd.testing.assert_frame_equal(experiment.predictions_of(folder), table)
+    assert experiments.report(plan, (1,)) == folder
+    found = read_json(folder / "metrics.json")
+    pd.testing.assert_frame_equal(experiments.predictions_of(folder), table)
     pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), histories)
     assert found.pop("training_seconds") == pytest.approx(whole.pop("training_seconds"), abs=0.2)
     parts = [metrics.pop("parts") for metrics in (found, whole)]
@@ -352,32 +283,76 @@ def test_seeds_join_a_report_whose_runs_are_gone(plan, root, tmp_path, monkeypat
     assert found == whole
     other_folds = table[table["seed"] == 0].assign(fold=lambda rows: (rows["fold"] + 1) % 3)
     other_folds.to_csv(folder / "predictions.csv", index=False)
-    experiment.report(plan, (1,))
-    assert experiment.predictions_of(folder)["seed"].unique().tolist() == [1]
+    local = experiments.report(plan, (1,))
+    assert local == plan.local_folder
+    assert "a report of other clips or folds lies there" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(
+        experiments.predictions_of(folder), other_folds.reset_index(drop=True)
+    )
+    assert experiments.report(plan, (1,), force=True) == folder
+    assert experiments.predictions_of(folder)["seed"].unique().tolist() == [1]
+
+
+def copy_runs(plan, other):
+    """Let runs of one plan stand for those of another, which would take long to train."""
+    shutil.copytree(plan.runs_folder, other.runs_folder)
+
+
+def test_a_report_is_replaced_only_by_the_same_recipe(plan, root, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SER_ROOT", str(shutil.copytree(root, tmp_path / "copy")))
+    before = {file.name: file.read_bytes() for file in plan.shared_folder.iterdir()}
+    others = {
+        "the settings are not those of tiny": dataclasses.replace(
+            plan, recipe=changed(RECIPE, {"training.epochs": 1})
+        ),
+        "training hears 1 speakers": plan.with_speakers(1),
+    }
+    for why, other in others.items():
+        copy_runs(plan, other)
+        assert other.report_folder == plan.local_folder
+        assert experiments.report(other, (0,)) == plan.local_folder
+        assert why in capsys.readouterr().out.splitlines()[0]
+        assert {file.name: file.read_bytes() for file in plan.shared_folder.iterdir()} == before
+    assert experiments.report(other, (0,), force=True) == plan.shared_folder
+    assert experiments.predictions_of(plan.shared_folder)["seed"].unique().tolist() == [0]
+
+
+def test_a_named_recipe_with_other_settings_is_local_from_the_start(plan):
+    known = recipes.get("mfcc-attention-4-attention")
+    on_protocol = recipes.on_protocol(known, "emodb-loso")
+    for recipe, protocol, local in (
+        (known, "combined-6", False),
+        (on_protocol, "emodb-loso", False),
+        (changed(known, {"training.epochs": 3}), "combined-6", True),
+        (dataclasses.replace(known, corpora=("demo",)), "combined-6", True),
+        (recipes.on_corpora(known, ("demo",)), "speaker-independent", False),
+    ):
+        other = dataclasses.replace(plan, recipe=recipe, protocol=protocol)
+        assert ("local" in other.report_folder.parts) == local
 
 
 def test_missing_runs_and_folds_are_one_line(plan, monkeypatch, three_speakers):
     with one_line("3 of 9 runs are missing", "fold-0-seed-2", "ser run tiny"):
-        experiment.report(plan, (0, 1, 2))
+        experiments.report(plan, (0, 1, 2))
     with one_line("folds 0 to 2, found 3"):
-        experiment.train_fold(plan, 3, 0)
+        experiments.train_fold(plan, 3, 0)
     with one_line("no protocol named 'speaker-independant'", "Did you mean"):
-        experiment.plan(RECIPE, "speaker-independant", three_speakers)
+        experiments.plan(RECIPE, "speaker-independant", three_speakers)
     with one_line("no metadata table yet", "ser metadata"):
-        experiment.plan(RECIPE)
+        experiments.plan(RECIPE)
     with one_line("recipe.json"):
-        experiment.recipe_of(plan.runs_folder)
+        experiments.recipe_of(plan.runs_folder)
 
 
 def test_a_damaged_cache_never_becomes_a_result(plan, root, tmp_path, monkeypatch):
     shutil.copytree(root / "data", tmp_path / "data")
     monkeypatch.setenv("SER_ROOT", str(tmp_path))
-    data = plan.front_end.stem(1).with_suffix(".f32")
-    content = bytearray(data.read_bytes())
-    content[9_999] ^= 1
-    data.write_bytes(content)
+    file = plan.front_end.folder / "features.sqlite"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
     with one_line("damaged", "ser features --repair", kind=CacheError):
-        experiment.train_fold(plan, 0, 0, every=0)
+        experiments.train_fold(plan, 0, 0, every=0)
     assert not plan.run_folder(0, 0).exists()
 
 
@@ -386,10 +361,10 @@ def test_a_clip_that_cannot_be_read_costs_only_itself(
 ):
     shutil.copytree(demo_shelf, tmp_path / "own")
     monkeypatch.setenv("SER_CORPORA", str(tmp_path / "own"))
-    plan = experiment.plan(RECIPE, table=three_speakers)
+    plan = experiments.plan(RECIPE, table=three_speakers)
     bad = plan.folds[0].test[0]
     row = three_speakers.set_index("clip_id").loc[bad]
     metadata.clip_path(row).write_bytes(b"")
-    folder = experiment.train_fold(plan, 0, 0, every=0, n_jobs=1)
+    folder = experiments.train_fold(plan, 0, 0, every=0, n_jobs=1)
     predictions = pd.read_csv(folder / "predictions.csv")
     assert sorted(predictions["clip_id"]) == list(plan.folds[0].test[1:])

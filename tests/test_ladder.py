@@ -21,7 +21,7 @@ from ser.cli import show as terminal
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
-from ser.experiments import runner as experiment
+from ser import experiments
 from ser.features import dataset as store
 from ser.inference import model as inference
 from ser.project import SerError
@@ -292,7 +292,7 @@ def test_report_folder(climbed):
     assert {file.name for file in climbed.iterdir()} == {*tables, "metrics.json", "recipe.json"}
     metrics = json.loads((climbed / "metrics.json").read_text())
     assert metrics["chance"] == pytest.approx(1 / 3)
-    assert experiment.recipe_of(climbed) == RECIPE
+    assert experiments.recipe_of(climbed) == RECIPE
     for rung, title in RUNGS.items():
         found = metrics[rung]
         assert (found["title"], found["n_trainings"], found["n_seeds"]) == (title, 1, 1)
@@ -414,7 +414,7 @@ def test_a_ladder_in_progress_reports_what_is_there(climbed, root, three_speaker
 
 def test_models_of_a_ladder_are_not_offered_for_use(climbed):
     # rung a's has heard its test clips
-    assert experiment.runs() == []
+    assert experiments.runs() == []
     with one_line("no trained model"):
         inference.find_model()
 

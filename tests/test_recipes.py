@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import pkgutil
+import shutil
 
 import pytest
 from conftest import one_line
@@ -151,3 +152,24 @@ def test_on_the_demo_corpus_only_the_data_change(name):
     assert (demo.corpora, demo.protocol) == (("demo",), "speaker-independent")
     for part in ("audio", "features", "augmentation", "masking", "model", "training", "classes"):
         assert getattr(demo, part) == getattr(base, part)
+
+
+def test_a_corpus_of_your_own_brings_its_labels(project, tmp_path, demo_shelf):
+    clips = sorted((demo_shelf / "demo").rglob("*.*"))[:3]
+    for label, clip in zip(("angry", "tired", "calm"), clips, strict=True):
+        (tmp_path / "mine" / label).mkdir(parents=True)
+        shutil.copy(clip, tmp_path / "mine" / label)
+    name = corpora.from_folder(tmp_path / "mine", name="mine")
+    base = recipes.get("mfcc-attention")
+    alone = recipes.on_corpora(base, (name,))
+    assert sorted(alone.classes) == ["angry", "calm", "tired"]
+    assert alone.classes[-1] == "tired"
+    assert alone.name == "mfcc-attention-mine"
+    beside = recipes.on_corpora(base, ("savee", name))
+    assert beside.merge == {"calm": "neutral"}
+    assert beside.classes[-1] == "tired"
+    assert "calm" not in beside.classes
+    for label in ("calm", "tired"):
+        shutil.rmtree(tmp_path / "mine" / label)
+    with one_line("mfcc-attention on mine", "two classes or more, found angry"):
+        recipes.on_corpora(base, (name,))

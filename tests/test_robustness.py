@@ -9,10 +9,9 @@ import pytest
 from conftest import one_line
 from test_experiment import plan, root, three_speakers  # noqa: F401  fixtures
 
-from ser import evaluation
+from ser import evaluation, experiments
 from ser.audio import decode, to_mono
 from ser.cli import show as terminal
-from ser.experiments import runner as experiment
 from ser.studies import robustness
 
 KEY = "0123456789abcdef" * 4
@@ -149,7 +148,7 @@ def test_models_must_be_trained_first(plan):  # noqa: F811
     other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, name="other"))
     with one_line("other", "not trained"):
         robustness.measure(other)
-    assert experiment.runs()
+    assert experiments.runs()
 
 
 def test_an_unknown_condition_is_refused(recording):

@@ -11,8 +11,8 @@ import pytest
 from conftest import one_line
 from test_experiment import RECIPE
 
+from ser import experiments
 from ser.config import Recipe, changed, from_dict
-from ser.experiments import runner as experiment
 from ser.studies import tuning as tune
 from ser.training import fitting as training
 
@@ -42,7 +42,7 @@ def search(tmp_path_factory, demo_shelf, demo_table):
         patch.setenv("SER_CORPORA", str(demo_shelf))
         patch.setattr(training, "fit", noting)
         study = tune.tune(RECIPE, space=SPACE, n_trials=4, folds=(0, 1), table=table)
-        plan = experiment.plan(RECIPE, table=table)
+        plan = experiments.plan(RECIPE, table=table)
     return root, table, study, plan, asked
 
 
@@ -84,10 +84,10 @@ def test_trials_and_best_recipe_are_on_disk(search):
 def test_a_value_is_the_mean_over_the_folds(search, table):
     root, _, study, *_ = search
     trial = study.trials[0]
-    plan = experiment.plan(changed(RECIPE, trial.params), table=table)
+    plan = experiments.plan(changed(RECIPE, trial.params), table=table)
     values = []
     for fold in (0, 1):
-        _, parts = experiment.load_parts(plan, fold, names=("train", "validation"))
+        _, parts = experiments.load_parts(plan, fold, names=("train", "validation"))
         assert set(parts) == {"train", "validation"}
         folder = root / "by-hand" / str(fold)
         _, history = training.fit(plan.recipe, *parts.values(), folder, seed=0, every=0)

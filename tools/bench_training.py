@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ser import experiments
 from ser.config import changed
 from ser.experiments import recipes
-from ser.experiments import runner as experiment
 from ser.models import backend
 from ser.project import paths, shown, write_json
 
@@ -50,8 +50,8 @@ def measure(name: str, way: str) -> float:
 
     short = {"training.epochs": EPOCHS, "training.patience": EPOCHS, "training.refit": False}
     recipe = changed(recipes.get(name), short)
-    plan = experiment.plan(recipe, "ravdess-luna5")
-    _, parts = experiment.load_parts(plan, 0, names=("train", "validation"), progress=False)
+    plan = experiments.plan(recipe, "ravdess-luna5")
+    _, parts = experiments.load_parts(plan, 0, names=("train", "validation"), progress=False)
     train = parts["train"]
     if way == "answer":
         return _answer(recipe, train)
@@ -142,7 +142,7 @@ def _random(batches: type) -> type:
 def compare(name: str) -> dict[str, float]:
     """Measure a recipe in every way; of those in `ANSWERED`, only how fast it answers."""
     ways = WAYS if name in RECIPES else ("answer",)
-    n_clips = len(experiment.plan(recipes.get(name), "ravdess-luna5").folds[0].train)
+    n_clips = len(experiments.plan(recipes.get(name), "ravdess-luna5").folds[0].train)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way in ways:

@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ser import evaluation
+from ser import evaluation, experiments
 from ser.config import Recipe, to_dict
 from ser.experiments import recipes
-from ser.experiments import runner as experiment
 from ser.inference.model import load_model
 from ser.project import MODEL_FILE, paths, shown, write_json, writing
 from ser.studies import tuning as tune
@@ -57,7 +56,7 @@ def settings(trained: str, blocks: int) -> Recipe:
 
 def train(recipe: Recipe, fold: int) -> tuple[Path, dict[str, Any]]:
     """Train a fold; give the run folder and what its validation speakers say."""
-    folder = experiment.train_fold(experiment.plan(recipe), fold, 0)
+    folder = experiments.train_fold(experiments.plan(recipe), fold, 0)
     predictions = pd.read_csv(folder / "predictions-validation.csv")
     found = evaluation.metrics(predictions, recipe.classes)
     return folder, {name: found[name]["mean"] for name in ("uar", "accuracy")}

@@ -27,12 +27,12 @@ def train(
     ] = False,
 ) -> None:
     """Train one fold; the same command goes on where it was stopped."""
-    from ser.experiments import runner
+    from ser import experiments
     from ser.project import shown
 
     plan = options.plan(recipe, corpora, protocol, epochs)
     plan = plan.on_everything() if everything else plan
-    folder = runner.train_fold(plan, fold, seed, tensorboard=tensorboard)
+    folder = experiments.train_fold(plan, fold, seed, tensorboard=tensorboard)
     after = "export" if everything else "evaluate"
     typer.echo(f"run folder: {shown(folder)}. Next: ser {after} {shown(folder)}")
 
@@ -45,15 +45,18 @@ def run(
     seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
     jobs: Jobs = 1,
     epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a report of other settings or clips, too.")
+    ] = False,
 ) -> None:
     """Cross-validate a recipe and write its report; resumable."""
+    from ser import experiments
     from ser.cli import show
-    from ser.experiments import runner
 
     numbers = options.numbers(seeds)
     plan = options.plan(recipe, corpora, protocol, epochs)
-    folder = runner.run(plan.recipe, plan.protocol, seeds=numbers, n_jobs=jobs)
-    show.show_metrics(folder, runner.metrics_of(folder))
+    folder = experiments.run(plan, seeds=numbers, n_jobs=jobs, force=force)
+    show.show_metrics(folder, experiments.metrics_of(folder))
 
 
 @app.command()
@@ -142,15 +145,15 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Print the metrics of a run or a report, computed from its predictions."""
+    from ser import experiments
     from ser.cli import show
-    from ser.experiments import runner
 
     if folder is None:
-        finished = runner.runs()
+        finished = experiments.runs()
         if not finished:
             raise SerError("no finished run. Train one with `ser train`.")
         folder = finished[0]
-    metrics = runner.metrics_of(folder)
+    metrics = experiments.metrics_of(folder)
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
     else:

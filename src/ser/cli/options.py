@@ -11,7 +11,7 @@ from ser.project import SerError
 
 if TYPE_CHECKING:
     from ser.config import Recipe
-    from ser.experiments.runner import Plan
+    from ser.experiments import Plan
 
 app = typer.Typer(
     help="Speech emotion recognition whose numbers cannot leak.",
@@ -65,9 +65,10 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     Returns
     -------
     Plan
-        See `ser.experiments.runner.plan`.
+        See `ser.experiments.plan`.
     """
-    from ser.experiments import recipes, runner
+    from ser import experiments
+    from ser.experiments import recipes
 
     chosen = recipe(name, corpora)
     if protocol and not corpora:
@@ -75,4 +76,4 @@ def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> P
     if epochs:
         training = dataclasses.replace(chosen.training, epochs=epochs)
         chosen = dataclasses.replace(chosen, training=training)
-    return runner.plan(chosen, protocol)
+    return experiments.plan(chosen, protocol)

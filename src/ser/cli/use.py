@@ -181,11 +181,10 @@ def export(
 
     file, temperature, threshold = find_model(run), 1.0, 0.0
     if calibrate is not None:
-        from ser import evaluation, models
-        from ser.experiments import runner
+        from ser import evaluation, experiments, models
 
         classes = models.read_card(file)["classes"]
-        predictions = runner.predictions_of(calibrate)
+        predictions = experiments.predictions_of(calibrate)
         temperature, threshold = evaluation.calibrate(predictions, classes, right)
         typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
     kinds = [name.strip() for name in formats.split(",")]

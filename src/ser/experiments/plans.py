@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ser.config import Recipe, stable_hash
+from ser.config import Recipe, from_dict, stable_hash
 from ser.corpora import metadata
-from ser.experiments import protocols
+from ser.experiments import protocols, recipes
 from ser.features import dataset, extraction
 from ser.models import backend
-from ser.project import SerError, paths
+from ser.project import SerError, paths, read_json
 
 if TYPE_CHECKING:
     import keras
 
     from ser.models.own import Own
 
-RUN_FILE = "run.json"
 PARTS = ("train", "validation", "test")
 
 
@@ -45,6 +44,8 @@ class Plan:
     model : callable or keras.Model or None
         A reader's own model in place of the recipe's; see `ser.models.own.build`. Its layers and
         code are part of the run folder's name.
+    apart : str
+        Why results of this plan are not the recipe's own; empty where they are.
     """
 
     recipe: Recipe
@@ -53,6 +54,7 @@ class Plan:
     folds: list[protocols.Fold]
     fingerprint: str
     model: Own | None = None
+    apart: str = ""
 
     @property
     def front_end(self) -> dataset.FrontEnd:
@@ -66,15 +68,43 @@ class Plan:
         name = stable_hash(*parts, *([] if self.model is None else [self._own_model]))
         return paths().runs / self.recipe.name / f"{self.protocol}-{name}"
 
+    def run_folder(self, fold: int, seed: int) -> Path:
+        """Folder of one unit of work."""
+        return self.runs_folder / f"fold-{fold}-seed-{seed}"
+
     @property
     def report_folder(self) -> Path:
-        """Where the results go."""
-        home = paths().reports if self.model is None else paths().reports / "local"
-        return home / self.recipe.name / self.protocol
+        """Where the results go: into ``reports/local`` where they would replace other ones."""
+        return self.local_folder if self.why_local() else self.shared_folder
+
+    @property
+    def shared_folder(self) -> Path:
+        """Where results of the recipe as it is lie."""
+        return paths().reports / self.recipe.name / self.protocol
+
+    @property
+    def local_folder(self) -> Path:
+        """Where results of anything else lie, which git ignores."""
+        return paths().reports / "local" / self.recipe.name / self.protocol
+
+    def why_local(self) -> str:
+        """Say what parts these results from those that the recipe's name promises, if anything."""
+        name = self.recipe.name
+        if self.apart:
+            return self.apart
+        promised = []
+        if name in recipes.RECIPES:
+            promised.append(recipes.on_protocol(recipes.RECIPES[name], self.protocol))
+        if (file := self.shared_folder / "recipe.json").is_file():
+            promised.append(from_dict(Recipe, read_json(file), source=str(file)))
+        other = any(stable_hash(known) != stable_hash(self.recipe) for known in promised)
+        return f"the settings are not those of {name}" if other else ""
 
     def with_model(self, model: Own | None) -> Plan:
         """Train a reader's own model; None leaves everything as it is."""
-        return self if model is None else dataclasses.replace(self, model=model)
+        if model is None:
+            return self
+        return dataclasses.replace(self, model=model, apart="the model is your own")
 
     @functools.cached_property
     def _own_model(self) -> str:
@@ -100,10 +130,6 @@ class Plan:
             return models.build(self.recipe.model, **self.sizes)
         return own.build(self.model, **self.sizes)
 
-    def run_folder(self, fold: int, seed: int) -> Path:
-        """Folder of one unit of work."""
-        return self.runs_folder / f"fold-{fold}-seed-{seed}"
-
     def with_speakers(self, n_speakers: int, seed: int = 0) -> Plan:
         """Let training hear fewer speakers, for a learning curve."""
         own = self.table[self.table["corpus"].isin(self.recipe.corpora)]
@@ -120,9 +146,9 @@ class Plan:
             train = tuple(clip for clip in fold.train if speaker_of.get(clip) in {None, *kept})
             folds.append(dataclasses.replace(fold, train=train))
         split = [fold.train for fold in folds]
-        return dataclasses.replace(
-            self, folds=folds, fingerprint=stable_hash(self.fingerprint, split)
-        )
+        fingerprint = stable_hash(self.fingerprint, split)
+        apart = f"training hears {n_speakers} speakers"
+        return dataclasses.replace(self, folds=folds, fingerprint=fingerprint, apart=apart)
 
     def on_everything(self) -> Plan:
         """Train on every clip and test on none: how a model to give away is made."""
@@ -165,24 +191,13 @@ def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None
     table = metadata.read_table() if table is None else table
     chosen = metadata.label_table(table, recipe)
     folds = protocols.make_folds(chosen, protocol)
-    if recipe.extra_corpora:
-        chosen, folds = _with_extra(table, recipe, chosen, folds)
+    if recipe.extra_corpora:  # they are only trained on, in every fold
+        others = dataclasses.replace(recipe, corpora=recipe.extra_corpora, extra_corpora=())
+        extra = metadata.label_table(table, others, every_class=False)
+        extra = extra[~extra["pcm_sha256"].isin(chosen["pcm_sha256"])]
+        more = [tuple(sorted((*fold.train, *extra["clip_id"]))) for fold in folds]
+        folds = [dataclasses.replace(f, train=t) for f, t in zip(folds, more, strict=True)]
+        chosen = pd.concat([chosen, extra]).sort_values("clip_id", ignore_index=True)
     clips = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
     split = [[fold.train, fold.validation, fold.test] for fold in folds]
     return Plan(recipe, protocol, chosen, folds, stable_hash(clips, split))
-
-
-def _with_extra(
-    table: pd.DataFrame, recipe: Recipe, chosen: pd.DataFrame, folds: list[protocols.Fold]
-) -> tuple[pd.DataFrame, list[protocols.Fold]]:
-    """Add the clips of extra corpora to the training part of every fold."""
-    extra = metadata.label_table(
-        table,
-        dataclasses.replace(recipe, corpora=recipe.extra_corpora, extra_corpora=()),
-        every_class=False,
-    )
-    extra = extra[~extra["pcm_sha256"].isin(chosen["pcm_sha256"])]
-    more = tuple(extra["clip_id"])
-    folds = [dataclasses.replace(fold, train=tuple(sorted((*fold.train, *more)))) for fold in folds]
-    both = pd.concat([chosen, extra]).sort_values("clip_id", ignore_index=True)
-    return both, folds

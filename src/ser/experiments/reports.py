@@ -10,16 +10,39 @@ import numpy as np
 import pandas as pd
 
 from ser import evaluation
-from ser.config import Recipe, from_dict, stable_hash, to_dict
+from ser.config import Recipe, from_dict, to_dict
 from ser.corpora import metadata
-from ser.experiments.plans import PARTS, RUN_FILE, Plan
+from ser.experiments.plans import PARTS, Plan
+from ser.experiments.units import RUN_FILE, is_done
 from ser.project import SerError, paths, read_json, shown, write_json, writing
 
 
-def report(plan: Plan, seeds: Sequence[int]) -> Path:
-    """Gather the runs of a plan into ``reports/<recipe>/<protocol>/``."""
+def report(plan: Plan, seeds: Sequence[int], *, force: bool = False) -> Path:
+    """Gather the finished runs of a plan into a report.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    seeds : sequence of int
+        Every fold must have been trained with each. Other seeds of an earlier report of the same
+        recipe, clips and folds stay beside them.
+    force : bool
+        Replace a report of other settings, clips or folds, too; else such results go to
+        ``reports/local``.
+
+    Returns
+    -------
+    Path
+        ``reports/<recipe>/<protocol>`` or ``reports/local/<recipe>/<protocol>``.
+
+    Raises
+    ------
+    SerError
+        When a run is missing.
+    """
     folders = [plan.run_folder(fold, seed) for seed in seeds for fold in range(len(plan.folds))]
-    missing = [folder for folder in folders if not (folder / RUN_FILE).exists()]
+    missing = [folder for folder in folders if not is_done(folder)]
     if missing:
         raise SerError(
             f"{len(missing)} of {len(folders)} runs are missing, the first is "
@@ -29,28 +52,34 @@ def report(plan: Plan, seeds: Sequence[int]) -> Path:
     parts = [name for name in PARTS if name != "validation" or not plan.recipe.training.refit]
     predictions = {name: _gather(folders, name) for name in parts}
     cards = [read_json(folder / RUN_FILE) for folder in folders]
-    folder, histories = plan.report_folder, _histories(folders, cards)
+    test, histories = predictions["test"], _histories(folders, cards)
     shares = {name: _part_summary(frame, classes) for name, frame in predictions.items()}
     seconds = sum(card["seconds"] for card in cards)
-    if (old := _other_seeds(plan, predictions["test"])) is not None:
-        before = read_json(folder / "metrics.json")
-        rows = pd.concat([old, predictions["test"]])
-        predictions["test"] = rows.sort_values(["seed", "clip_id"], ignore_index=True)
-        known = pd.read_csv(folder / "history.csv")
-        histories = pd.concat([known[known["seed"].isin(old["seed"])], histories])
-        n_old, n_new = old["seed"].nunique(), len(set(seeds))
-        for name, found in shares.items():
-            for metric, value in found.items():
-                both = n_old * before["parts"][name][metric] + n_new * value
-                found[metric] = both / (n_old + n_new)
-        seconds += before["training_seconds"] * n_old / before["n_seeds"]
-    summary = evaluation.metrics(predictions["test"], classes, plan.table)
+    why, folder = plan.why_local(), plan.shared_folder
+    if not why and (folder / "metrics.json").is_file():
+        old = predictions_of(folder)
+        if _same_clips(old, test):
+            old = old[~old["seed"].isin(test["seed"])]
+            shares, seconds = _joined(folder, shares, seconds, old["seed"].nunique(), len(seeds))
+            test = pd.concat([old, test]).sort_values(["seed", "clip_id"], ignore_index=True)
+            known = pd.read_csv(folder / "history.csv")
+            histories = pd.concat([known[known["seed"].isin(old["seed"])], histories])
+        else:
+            why = "a report of other clips or folds lies there"
+    if why and not force:
+        folder = plan.local_folder
+        print(
+            f"{shown(folder)}, not {shown(plan.shared_folder)}: {why}. To write there all the "
+            "same: force=True, or `ser run --force`.",
+            flush=True,
+        )
+    summary = evaluation.metrics(test, classes, plan.table)
     summary["parts"] = shares
     summary["n_parameters"] = cards[0]["n_parameters"]
     summary["training_seconds"] = round(seconds, 1)
     summary["packages"] = cards[0]["packages"]
     with writing(folder / "predictions.csv") as temporary:
-        predictions["test"].to_csv(temporary, index=False)
+        test.to_csv(temporary, index=False)
     with writing(folder / "history.csv") as temporary:
         histories.to_csv(temporary, index=False)
     write_json(folder / "recipe.json", to_dict(plan.recipe))
@@ -58,19 +87,31 @@ def report(plan: Plan, seeds: Sequence[int]) -> Path:
     return folder
 
 
-def _other_seeds(plan: Plan, found: pd.DataFrame) -> pd.DataFrame | None:
-    """Predictions of an earlier report that may stay beside `found`, if there are any."""
-    folder = plan.report_folder
-    if not (folder / "metrics.json").is_file():
-        return None
-    if stable_hash(recipe_of(folder)) != stable_hash(plan.recipe):
-        return None
-    old = predictions_of(folder)
-    old = old[~old["seed"].isin(found["seed"])]
+def _same_clips(old: pd.DataFrame, found: pd.DataFrame) -> bool:
+    """Tell whether every seed of both tests the same clips, with the same labels, in each fold."""
     columns = ["clip_id", "fold", "label"]
-    expected = found.loc[found["seed"] == found["seed"].iloc[0], columns].to_numpy().tolist()
-    same = [rows[columns].to_numpy().tolist() == expected for _, rows in old.groupby("seed")]
-    return old if same and all(same) else None
+    of_seed = [
+        rows[columns].sort_values(columns).to_numpy().tolist()
+        for frame in (found, old)
+        for _, rows in frame.groupby("seed")
+    ]
+    return all(rows == of_seed[0] for rows in of_seed)
+
+
+def _joined(
+    folder: Path, shares: dict[str, dict[str, float]], seconds: float, n_old: int, n_new: int
+) -> tuple[dict[str, dict[str, float]], float]:
+    """Join what only the runs tell with what an earlier report says of its other seeds."""
+    before, n_seeds = read_json(folder / "metrics.json"), n_old + n_new
+
+    def both(part: str, metric: str, value: float) -> float:
+        return (n_old * before["parts"][part][metric] + n_new * value) / n_seeds if n_old else value
+
+    joined = {
+        part: {metric: both(part, metric, value) for metric, value in found.items()}
+        for part, found in shares.items()
+    }
+    return joined, seconds + before["training_seconds"] * n_old / before["n_seeds"]
 
 
 def _gather(folders: list[Path], part: str) -> pd.DataFrame:
@@ -99,26 +140,11 @@ def _histories(folders: list[Path], cards: list[dict[str, Any]]) -> pd.DataFrame
 
 
 def recipe_of(folder: Path) -> Recipe:
-    """Read the recipe a run or report was made with.
-
-    Parameters
-    ----------
-    folder : Path
-        A run folder or a report folder.
-
-    Returns
-    -------
-    Recipe
-        The settings.
-
-    Raises
-    ------
-    SerError
-        When the folder is neither.
-    """
-    if (folder / RUN_FILE).exists():
-        return from_dict(Recipe, read_json(folder / RUN_FILE)["recipe"], source=str(folder))
-    return from_dict(Recipe, read_json(folder / "recipe.json"), source=str(folder))
+    """Read the recipe that a run or report was made with."""
+    folder = Path(folder)
+    run = folder / RUN_FILE
+    values = read_json(run)["recipe"] if run.exists() else read_json(folder / "recipe.json")
+    return from_dict(Recipe, values, source=str(folder))
 
 
 def predictions_of(folder: Path) -> pd.DataFrame:
@@ -151,8 +177,13 @@ def predictions_of(folder: Path) -> pd.DataFrame:
 
 def metrics_of(folder: Path) -> dict[str, Any]:
     """Compute the metrics of a run or report from its predictions."""
-    predictions, recipe = predictions_of(folder), recipe_of(Path(folder))
+    predictions, recipe = predictions_of(folder), recipe_of(folder)
     table = metadata.read_table() if paths().metadata.exists() else None
     if table is not None and not set(predictions["clip_id"]) <= set(table["clip_id"]):
         table = None
     return evaluation.metrics(predictions, recipe.classes, table)
+
+
+def runs() -> list[Path]:
+    """List the folders of finished runs, the newest first."""
+    return paths().finished_runs()

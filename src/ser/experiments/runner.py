@@ -1,8 +1,7 @@
-"""A recipe becomes folds, runs and a report: the one place that strings the other modules together.
+"""Train the folds of a plan: each fold with one seed is a unit of work.
 
-A unit of work is one fold with one seed. Each has a run folder of its own, and is skipped once
-that is complete; so a cross-validation that was killed goes on in the epoch it was in. What a
-recipe learns from extra corpora before any fold, it learns once for each seed.
+A cross-validation that was killed goes on in the epoch it was in. What a recipe learns from extra
+corpora before any fold, it learns once for each seed.
 """
 
 from __future__ import annotations
@@ -17,33 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 
 from ser.config import Recipe, to_dict
 from ser.experiments import protocols
-from ser.experiments.plans import PARTS, RUN_FILE, Plan, plan
-from ser.experiments.reports import metrics_of, predictions_of, recipe_of, report
+from ser.experiments.plans import PARTS, Plan, plan
+from ser.experiments.reports import report
+from ser.experiments.units import RUN_FILE, is_done, work
 from ser.features import dataset
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, paths, shown, write_json, writing
+from ser.project import MODEL_FILE, SerError, shown, write_json, writing
 
 if TYPE_CHECKING:
     from ser.models.own import Own
     from ser.training import batches
-
-__all__ = [
-    "Plan",
-    "load_parts",
-    "metrics_of",
-    "plan",
-    "predictions_of",
-    "pretrain",
-    "recipe_of",
-    "report",
-    "run",
-    "runs",
-    "train_fold",
-]
 
 
 def train_fold(
@@ -94,7 +79,7 @@ def train_fold(
             f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}, found {fold}."
         )
     folder = plan.run_folder(fold, seed)
-    if (folder / RUN_FILE).exists():
+    if is_done(folder):
         return folder
     backend.load()  # imports TensorFlow, which takes seconds
     from ser import models
@@ -103,9 +88,9 @@ def train_fold(
     started_s = time.time()
     there = [part for part in PARTS if getattr(plan.folds[fold], part)]
     feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
-    title = f"fold {fold + 1}/{len(plan.folds)} seed {seed}"
     if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
+    begun = pretrain(plan, seed, every=every, n_jobs=n_jobs)
     network, history = fitting.fit(
         plan.recipe,
         parts["train"],
@@ -113,27 +98,31 @@ def train_fold(
         folder,
         seed=seed,
         model=plan.build_model,
-        title=title,
+        title=f"fold {fold + 1}/{len(plan.folds)} seed {seed}",
         every=every,
         tensorboard=tensorboard,
-        start=pretrain(plan, seed, every=every, n_jobs=n_jobs),
+        start=models.load(begun) if begun else None,
     )
     for name, part in parts.items():
-        probabilities = fitting.predict(network, feature_set, part.clips)
+        frame = feature_set.table.iloc[part.clips][["clip_id", "speaker", "label"]]
+        frame.insert(2, "fold", fold)
+        frame.insert(3, "seed", seed)
+        if protocols.get(plan.protocol).tested == "by others":
+            frame["trained_on"] = plan.folds[fold].name
+        probabilities = fitting.predict(network, feature_set, part.clips).astype(np.float64)
+        frame[list(plan.recipe.classes)] = probabilities.round(6)
         suffix = "" if name == "test" else f"-{name}"
-        table = feature_set.table.iloc[part.clips]
-        _write_predictions(
-            folder / f"predictions{suffix}.csv", plan, table, probabilities, fold, seed
-        )
-    card = _card(plan, fold, seed, history, network, time.time() - started_s)
+        with writing(folder / f"predictions{suffix}.csv") as temporary:
+            frame.sort_values("clip_id").to_csv(temporary, index=False)
+    card = _card(plan, fold, seed, history, network.count_params(), time.time() - started_s)
     models.save(network, folder / MODEL_FILE, card)
-    write_json(folder / RUN_FILE, card)  # stands for a finished run
+    write_json(folder / RUN_FILE, card)
     (folder / fitting.STATE_FILE).unlink(missing_ok=True)
     return folder
 
 
-def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
-    """Train on the extra corpora alone, unless that was done: what every fold begins with."""
+def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Path | None:
+    """Train on the extra corpora alone, unless that was done; give the file of the model."""
     recipe = plan.recipe
     if not (recipe.training.extra_epochs and recipe.extra_corpora):
         return None
@@ -142,7 +131,7 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
     from ser.training import batches, fitting
 
     folder = plan.runs_folder / f"extra-seed-{seed}"
-    if not (folder / RUN_FILE).exists():
+    if not is_done(folder):
         _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
         whole = parts["train"]
         clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
@@ -163,7 +152,7 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Any:
         models.save(network, folder / MODEL_FILE, {})
         write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
         (folder / fitting.STATE_FILE).unlink(missing_ok=True)
-    return models.load(folder / MODEL_FILE)
+    return folder / MODEL_FILE
 
 
 def load_parts(
@@ -213,20 +202,8 @@ def load_parts(
     return feature_set, parts
 
 
-def _write_predictions(
-    path: Path, plan: Plan, table: pd.DataFrame, probabilities: np.ndarray, fold: int, seed: int
-) -> None:
-    frame = table[["clip_id", "speaker"]].assign(fold=fold, seed=seed, label=table["label"])
-    if protocols.get(plan.protocol).tested == "by others":
-        frame["trained_on"] = plan.folds[fold].name
-    for column, name in enumerate(plan.recipe.classes):
-        frame[name] = probabilities[:, column].astype(np.float64).round(6)
-    with writing(path) as temporary:
-        frame.sort_values("clip_id").to_csv(temporary, index=False)
-
-
 def _card(
-    plan: Plan, fold: int, seed: int, history: pd.DataFrame, model: Any, seconds: float
+    plan: Plan, fold: int, seed: int, history: pd.DataFrame, n_parameters: int, seconds: float
 ) -> dict[str, Any]:
     watched = history[plan.recipe.training.monitor].to_numpy()
     best = watched.argmin() if plan.recipe.training.monitor == "val_loss" else watched.argmax()
@@ -241,7 +218,7 @@ def _card(
         "test": plan.folds[fold].name,
         "seed": seed,
         "data_fingerprint": plan.fingerprint,
-        "n_parameters": int(model.count_params()),
+        "n_parameters": int(n_parameters),
         "epochs": len(history),
         "best_epoch": int(history["epoch"].iloc[best]),
         "seconds": round(seconds, 1),
@@ -251,7 +228,7 @@ def _card(
 
 
 def run(
-    recipe: Recipe,
+    recipe: Recipe | Plan,
     protocol: str | None = None,
     *,
     model: Own | None = None,
@@ -259,16 +236,19 @@ def run(
     folds: Sequence[int] | None = None,
     n_jobs: int = 1,
     every: int = 5,
+    force: bool = False,
     table: pd.DataFrame | None = None,
 ) -> Path:
     """Cross-validate a recipe, and write its report.
 
     Parameters
     ----------
-    recipe : Recipe
-        The settings.
+    recipe : Recipe or Plan
+        The settings; or a plan, which `protocol` and `table` then do not change.
     protocol : str, optional
         A name from `ser.experiments.protocols.names`; the recipe's own where left out.
+    model : callable or keras.Model, optional
+        A model of your own in place of the recipe's; see `train_fold`.
     seeds : sequence of int
         Every fold is trained once with each.
     folds : sequence of int, optional
@@ -277,6 +257,9 @@ def run(
         Folds trained at the same time, in processes that share the cores.
     every : int
         Epochs between progress lines; 0 for none.
+    force : bool
+        Replace a report of other settings, clips or folds, too; else such results go to
+        ``reports/local``.
     table : DataFrame, optional
         The metadata table; read from ``data/interim`` where left out.
 
@@ -290,47 +273,23 @@ def run(
     SerError
         See `plan` and `train_fold`. Finished folds are kept; the same call goes on from there.
     """
-    the_plan = plan(recipe, protocol, table).with_model(model)
-    chosen = range(len(the_plan.folds)) if folds is None else folds
+    whole = recipe if isinstance(recipe, Plan) else plan(recipe, protocol, table)
+    whole, recipe = whole.with_model(model), whole.recipe
+    chosen = range(len(whole.folds)) if folds is None else folds
     units = [(fold, seed) for seed in seeds for fold in chosen]
-    todo = [unit for unit in units if not (the_plan.run_folder(*unit) / RUN_FILE).exists()]
+    todo = [unit for unit in units if not is_done(whole.run_folder(*unit))]
     print(
-        f"{recipe.name}, {the_plan.protocol}: {len(the_plan.table)} clips, {len(units)} trainings, "
-        f"{len(units) - len(todo)} of them done before. Runs: {shown(the_plan.runs_folder)}",
+        f"{recipe.name}, {whole.protocol}: {len(whole.table)} clips, {len(units)} trainings, "
+        f"{len(units) - len(todo)} of them done before. Runs: {shown(whole.runs_folder)}",
         flush=True,
     )
-    if todo:
-        dataset.build(the_plan.table, the_plan.front_end, progress=every > 0)
-    if n_jobs == 1:
-        for fold, seed in todo:
-            train_fold(the_plan, fold, seed, every=every)
-    else:
-        with backend.processes(n_jobs) as workers:
-            if recipe.training.extra_epochs:  # first, else two folds would do the same
-                first = sorted({seed for _, seed in todo})
-                list(workers(delayed(_first)(the_plan, seed, every, n_jobs) for seed in first))
-            jobs = (delayed(_in_worker)(the_plan, *unit, every, n_jobs) for unit in todo)
-            for done, folder in enumerate(workers(jobs), 1):
-                print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
-    return the_plan.runs_folder if folds is not None else report(the_plan, seeds)
-
-
-def _first(plan: Plan, seed: int, every: int, n_jobs: int) -> None:
-    backend.share_cores(n_jobs)
-    pretrain(plan, seed, every=every, n_jobs=1)
-
-
-def _in_worker(plan: Plan, fold: int, seed: int, every: int, n_jobs: int) -> Path:
-    backend.share_cores(n_jobs)
-    return train_fold(plan, fold, seed, every=every, n_jobs=1)
-
-
-def runs() -> list[Path]:
-    """List the finished runs, the newest first.
-
-    Returns
-    -------
-    list of Path
-        Run folders.
-    """
-    return paths().finished_runs()
+    options: dict[str, Any] = {"recipe": recipe, "n_jobs": n_jobs, "every": every}
+    if todo:  # first what several units need, else each would make it
+        dataset.build(whole.table, whole.front_end, progress=every > 0)
+        if recipe.training.extra_epochs:
+            first = sorted({(seed,) for _, seed in todo})
+            list(work(pretrain, whole, first, **options))
+    for done, folder in enumerate(work(train_fold, whole, todo, **options), 1):
+        if n_jobs > 1:
+            print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
+    return whole.runs_folder if folds is not None else report(whole, seeds, force=force)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ser import corpora, evaluation
-from ser.experiments.reports import predictions_of
+from ser.experiments import predictions_of
 from ser.inference import bundle
 from ser.project import SerError, read_json
 

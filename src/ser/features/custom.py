@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import cloudpickle
 import numpy as np
 
 from ser.config import CUSTOM, FEATURE_KINDS, AugmentationConfig, FeatureConfig
-from ser.fingerprint import code_hash
+from ser.fingerprint import code_hash, is_readers
 from ser.project import SerError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -109,11 +109,17 @@ def pack(features: FeatureConfig, augmentation: AugmentationConfig) -> bytes:
     }
     if not any(used.values()):
         return b""
-    modules = {f.__module__ for kind in used.values() for f in kind.values()} - {"__main__"}
-    for name in modules:  # else a worker would import what the file held when it began
+    return by_value(used, [f for kind in used.values() for f in kind.values()])
+
+
+def by_value(value: Any, functions: Iterable[Any]) -> bytes:
+    """Pickle a value; of these functions the code, not the name, if they are a reader's."""
+    # else a worker would import what the file held when it began
+    modules = {f.__module__ for f in functions if f is not None and is_readers(f)} - {"__main__"}
+    for name in modules:
         cloudpickle.register_pickle_by_value(sys.modules[name])
     try:
-        return cloudpickle.dumps(used)
+        return cloudpickle.dumps(value)
     finally:
         for name in modules:
             cloudpickle.unregister_pickle_by_value(sys.modules[name])

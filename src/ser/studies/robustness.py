@@ -21,7 +21,8 @@ from ser import evaluation
 from ser.audio import decode, to_mono
 from ser.config import AugmentationConfig, Recipe
 from ser.corpora.metadata import clip_path
-from ser.experiments.plans import RUN_FILE, Plan
+from ser.experiments.plans import Plan
+from ser.experiments.units import RUN_FILE
 from ser.features import augment, extraction
 from ser.models import backend
 from ser.project import MODEL_FILE, SerError, unknown, writing

@@ -36,22 +36,12 @@ class Fold:
     test: tuple[str, ...]
 
 
-def speaker_fold(
-    table: pd.DataFrame, index: int, name: str, validation: Sequence[str], test: Sequence[str]
-) -> Fold:
-    """Make a fold of whole speakers."""
-    in_test = table["speaker"].isin(list(test))
-    in_validation = table["speaker"].isin(list(validation)) & ~in_test
-    return clip_fold(table, index, name, in_validation, in_test)
-
-
-def clip_fold(
+def make_fold(
     table: pd.DataFrame, index: int, name: str, in_validation: pd.Series, in_test: pd.Series
 ) -> Fold:
-    """Make a fold from two masks over the rows."""
-    clip_ids = table["clip_id"]
-    parts = [clip_ids[~(in_validation | in_test)], clip_ids[in_validation], clip_ids[in_test]]
-    train, validation, test = (tuple(sorted(part)) for part in parts)
+    """Make a fold from two masks over the rows; the rest is trained on."""
+    masks = (~(in_validation | in_test), in_validation, in_test)
+    train, validation, test = (tuple(sorted(table["clip_id"][mask])) for mask in masks)
     return Fold(index=index, name=name, train=train, validation=validation, test=test)
 
 

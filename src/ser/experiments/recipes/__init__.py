@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from ser import corpora
 from ser.config import Recipe, load_recipe
 from ser.experiments import protocols
 from ser.experiments.recipes import (
@@ -23,7 +24,7 @@ from ser.experiments.recipes import (
     whisper_tiny,
 )
 from ser.experiments.recipes.claims import Claim
-from ser.project import unknown
+from ser.project import SerError, unknown
 
 __all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "on_protocol", "story"]
 
@@ -51,23 +52,7 @@ def get(name: str) -> Recipe:
 
 
 def story(name: str) -> str:
-    """Tell where a recipe comes from, what its source leaves open and what was chosen.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-
-    Returns
-    -------
-    str
-        Docstring of the module that holds the recipe.
-
-    Raises
-    ------
-    SerError
-        When there is none of that name.
-    """
+    """Tell where a recipe comes from, what its source leaves open and what was chosen."""
     recipe = get(name)
     told = (str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
     return next(told, recipe.description)
@@ -88,54 +73,66 @@ def on_protocol(recipe: Recipe, name: str) -> Recipe:
     )
 
 
-def _others(recipe: Recipe, corpora: tuple[str, ...]) -> tuple[str, ...]:
+def _others(recipe: Recipe, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Give all other corpora of a recipe that is trained on extra ones, too."""
     known = (*recipe.corpora, *recipe.extra_corpora) if recipe.extra_corpora else ()
-    return tuple(name for name in known if name not in corpora)
+    return tuple(name for name in known if name not in names)
 
 
-def on_corpora(recipe: Recipe, corpora: tuple[str, ...]) -> Recipe:
+def on_corpora(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
     """Run a recipe on other corpora.
 
     Parameters
     ----------
     recipe : Recipe
         Where everything else comes from.
-    corpora : tuple of str
-        Names from `ser.corpora`.
+    names : tuple of str
+        From `ser.corpora.names`, those of your own included.
 
     Returns
     -------
     Recipe
         Unchanged where the corpora are its own. Otherwise named after them, with the protocol
-        published for exactly these corpora or else ``speaker-independent``, and with ``calm``
-        merged into ``neutral`` when other corpora than RAVDESS take part: only it has calm.
+        published for exactly these corpora or else ``speaker-independent``, and with the classes of
+        the recipe that occur in them, then the other labels of corpora of your own. ``calm`` is
+        merged into ``neutral`` where not all of them have it.
+
+    Raises
+    ------
+    SerError
+        When there is no such corpus, or fewer than two classes are left.
 
     Examples
     --------
     >>> on_corpora(get("mfcc-attention"), ("demo",)).name
     'mfcc-attention-demo'
     """
-    corpora = tuple(corpora)
-    if set(corpora) == set(recipe.corpora):
+    names = tuple(names)
+    if set(names) == set(recipe.corpora):
         return recipe
-    has_calm = set(corpora) <= {"ravdess", "demo"}
-    merge = recipe.merge if "calm" not in recipe.classes or has_calm else {"calm": "neutral"}
-    classes = tuple(c for c in recipe.classes if c != "calm" or has_calm)
-    if not {"ravdess", "tess", "savee", "demo"} & set(corpora):
-        classes = tuple(c for c in classes if c != "surprised")
+    labels = {name: corpora.labels(name) for name in names}
+    has_calm = all("calm" in found for found in labels.values())
+    merge = recipe.merge if has_calm or "calm" not in recipe.classes else {"calm": "neutral"}
+    found = {merge.get(label, label) for of_corpus in labels.values() for label in of_corpus}
+    own = [label for name in names if name not in corpora.BUILT_IN for label in labels[name]]
+    wanted = dict.fromkeys((*recipe.classes, *(merge.get(label, label) for label in own)))
+    classes = tuple(label for label in wanted if label in found)
+    if len(classes) < 2:
+        raise SerError(
+            f"recipe {recipe.name} on {', '.join(names)}: expected two classes or more, found "
+            f"{', '.join(classes) or 'none'} (labels: {', '.join(sorted(found)) or 'none'}). Add a "
+            "corpus with other labels."
+        )
+    of_these = [n for n, known in protocols.PROTOCOLS.items() if set(known.corpora) == set(names)]
     return dataclasses.replace(
         recipe,
-        name="-".join((recipe.name, *corpora)),
-        corpora=corpora,
-        extra_corpora=_others(recipe, corpora),
+        name="-".join((recipe.name, *names)),
+        corpora=names,
+        extra_corpora=_others(recipe, names),
         classes=classes,
         merge=merge,
         protocol=next(
-            (
-                name
-                for name, known in protocols.PROTOCOLS.items()
-                if set(known.corpora) == set(corpora) and known.tested == "once"
-            ),
+            (name for name in of_these if protocols.get(name).tested == "once"),
             "speaker-independent",
         ),
     )

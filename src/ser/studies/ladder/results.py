@@ -13,8 +13,8 @@ from ser.config import Recipe, to_dict
 from ser.corpora.crema_d import EMOTION_CODES
 from ser.evaluation.predictions import speaker_confusions
 from ser.evaluation.scores import draw_speakers, interval, scores
-from ser.experiments.plans import RUN_FILE
 from ser.experiments.recipes import CLAIMS
+from ser.experiments.units import RUN_FILE
 from ser.project import SerError, paths, read_json, write_json, writing
 from ser.studies.ladder.splits import RUNGS
 from ser.studies.ladder.units import Unit, run_folder

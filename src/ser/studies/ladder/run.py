@@ -14,7 +14,7 @@ from joblib import delayed
 
 from ser.config import Recipe, stable_hash, to_dict
 from ser.corpora import metadata
-from ser.experiments.plans import RUN_FILE
+from ser.experiments.units import RUN_FILE
 from ser.features import dataset
 from ser.features.extraction import FRONT_END_VERSION
 from ser.models import backend
