@@ -16,12 +16,11 @@ from conftest import EMOTIONS, one_line
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ser import models, plots
+from ser import experiments, models, plots
 from ser.cli import show as terminal
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
-from ser import experiments
 from ser.features import dataset as store
 from ser.inference import model as inference
 from ser.project import SerError

@@ -112,29 +112,7 @@ def _pcm_sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
 
 
 def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.ndarray:
-    """Mix down, resample and trim.
-
-    Parameters
-    ----------
-    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
-        Integers are scaled by their type's full scale; floats are taken as -1 to 1.
-    sample_rate_hz : float
-        Rate of `samples`.
-    config : AudioConfig
-        The rate to bring it to, and whether to trim.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples,)
-        The mono waveform. Channels are averaged. It is never normalised: loudness is information
-        that the model may use.
-
-    Raises
-    ------
-    AudioError
-        When there are no samples, too few (``MIN_DURATION_S``), more than two dimensions, NaN or
-        infinite values, an impossible rate, or a type that is not a number.
-    """
+    """Mix down, resample and trim."""
     mono = to_mono(samples)
     if not isinstance(sample_rate_hz, numbers.Real) or not 1e3 <= float(sample_rate_hz) <= 1e6:
         raise AudioError(
@@ -192,25 +170,7 @@ def to_mono(samples: Any) -> np.ndarray:
 
 
 def load(path: Path | str, config: AudioConfig) -> np.ndarray:
-    """Read a file as the waveform that features are computed from.
-
-    Parameters
-    ----------
-    path : path
-        Anything libsndfile reads.
-    config : AudioConfig
-        Sample rate and trimming.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples,)
-        See `to_waveform`.
-
-    Raises
-    ------
-    AudioError
-        See `decode` and `to_waveform`; the message begins with the path.
-    """
+    """Read a file as the waveform that features are computed from."""
     recording = decode(path)
     try:
         return to_waveform(recording.samples, recording.sample_rate_hz, config)

@@ -50,23 +50,7 @@ def recipe(name: str, corpora: str | None) -> Recipe:
 
 
 def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> Plan:
-    """Make the plan of a recipe.
-
-    Parameters
-    ----------
-    name, corpora
-        See `recipe`.
-    protocol : str or None
-        A name from `ser protocols`; the recipe's own where left out. Without `corpora`, those and
-        the classes that the protocol is about are taken.
-    epochs : int
-        Upper limit; 0 for the recipe's.
-
-    Returns
-    -------
-    Plan
-        See `ser.experiments.plan`.
-    """
+    """Make the plan of a recipe."""
     from ser import experiments
     from ser.experiments import recipes
 

@@ -161,37 +161,13 @@ def _downloadable(corpus: Corpus) -> bool:
 
 
 def available() -> dict[str, Path]:
-    """Return the corpora that are on this machine.
-
-    Returns
-    -------
-    dict of str to Path
-        Name to folder, in the order of `names`.
-    """
+    """Return the corpora that are on this machine."""
     found = {name: _find(name) for name in names()}
     return {name: folder for name, folder in found.items() if folder is not None}
 
 
 def adopt(name: str, path: Path | str) -> Path:
-    """Use a folder that the user already has, where it lies.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-    path : path
-        A folder that holds the corpus at any depth.
-
-    Returns
-    -------
-    Path
-        The folder, absolute; `locate` finds it from now on.
-
-    Raises
-    ------
-    SerError
-        When the name is unknown, the folder is missing, or no file name in it fits the corpus.
-    """
+    """Use a folder that the user already has, where it lies."""
     get(name)
     folder = Path(path).expanduser()
     if not folder.is_dir():

@@ -40,18 +40,7 @@ class Problem:
 
 
 def measure(path: Path) -> AudioFacts | Problem:
-    """Decode one file.
-
-    Parameters
-    ----------
-    path : Path
-        Anything `ser.audio.decode` reads.
-
-    Returns
-    -------
-    AudioFacts or Problem
-        A `Problem` where the file cannot be decoded: nothing is raised.
-    """
+    """Decode one file."""
     try:
         recording = audio.decode(path)
     except AudioError as error:

@@ -120,25 +120,7 @@ def _flags(table: pd.DataFrame) -> list[str]:
 
 
 def write_table(table: pd.DataFrame, path: Path | None = None) -> Path:
-    """Write the table, whole or not at all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `build` makes it.
-    path : Path, optional
-        ``data/interim/metadata.parquet`` where not given.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    SerError
-        When `validate` refuses the table, or the file cannot be written.
-    """
+    """Write the table, whole or not at all."""
     path = paths().metadata if path is None else Path(path)
     validate(table)
     with writing(path) as temporary:
@@ -147,23 +129,7 @@ def write_table(table: pd.DataFrame, path: Path | None = None) -> Path:
 
 
 def read_table(path: Path | None = None) -> pd.DataFrame:
-    """Read the table that `write_table` wrote.
-
-    Parameters
-    ----------
-    path : Path, optional
-        ``data/interim/metadata.parquet`` where not given.
-
-    Returns
-    -------
-    DataFrame
-        One row per clip, sorted by ``clip_id``.
-
-    Raises
-    ------
-    SerError
-        When the file is missing, damaged, or not such a table.
-    """
+    """Read the table that `write_table` wrote."""
     path = paths().metadata if path is None else Path(path)
     if not path.exists():
         raise SerError(f"{shown(path)}: no metadata table yet. Make it with `ser metadata`.")
@@ -294,23 +260,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def clip_path(row: Mapping[str, Any] | pd.Series) -> Path:
-    """Return where the recording of a row lies on this machine.
-
-    Parameters
-    ----------
-    row : mapping or Series
-        With ``corpus`` and ``path``.
-
-    Returns
-    -------
-    Path
-        Absolute.
-
-    Raises
-    ------
-    SerError
-        When the corpus is not on this machine.
-    """
+    """Return where the recording of a row lies on this machine."""
     return corpora.locate(row["corpus"]) / row["path"]
 
 

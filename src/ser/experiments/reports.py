@@ -148,23 +148,7 @@ def recipe_of(folder: Path) -> Recipe:
 
 
 def predictions_of(folder: Path) -> pd.DataFrame:
-    """Read the predictions of a run or report.
-
-    Parameters
-    ----------
-    folder : Path
-        A run folder or a report folder.
-
-    Returns
-    -------
-    DataFrame
-        See `ser.evaluation.check_predictions`.
-
-    Raises
-    ------
-    SerError
-        When the folder holds none.
-    """
+    """Read the predictions of a run or report."""
     file = Path(folder) / "predictions.csv"
     if not file.is_file():
         raise SerError(

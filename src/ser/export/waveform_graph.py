@@ -44,24 +44,7 @@ def prepare(config: FeatureConfig) -> None:
 
 
 def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips: int = -1) -> Any:
-    """Turn a waveform into what a model takes.
-
-    Parameters
-    ----------
-    waveform : tensor of float32, shape (n_samples,)
-        At ``audio.sample_rate_hz``, mono; at least one sample.
-    audio : AudioConfig
-        Whether to trim.
-    config : FeatureConfig
-        What to compute; what `prepare` lets pass.
-    n_clips : int
-        What the graph says of the first axis: 1, or -1 for nothing.
-
-    Returns
-    -------
-    tensor, shape (1, config.n_frames, n_features)
-        As `ser.features.extraction.to_rows` gives it, to within rounding.
-    """
+    """Turn a waveform into what a model takes."""
     if audio.trim_db is not None:
         waveform = trim(waveform, audio.trim_db)
     shortfall = ops.maximum(config.n_fft - ops.shape(waveform)[0], 0)

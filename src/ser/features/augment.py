@@ -41,26 +41,7 @@ def variant(
     content: str,
     number: int,
 ) -> np.ndarray:
-    """Make one variant of a clip.
-
-    Parameters
-    ----------
-    waveform : ndarray of float32, shape (n_samples,)
-        The original; it is not changed.
-    sample_rate_hz : int
-        Its rate.
-    config : AugmentationConfig
-        Which changes, how strong, how likely.
-    content : str
-        What identifies the clip's sound, usually its ``pcm_sha256``.
-    number : int
-        0 is the original itself, 1 the first variant.
-
-    Returns
-    -------
-    ndarray of float32, shape (any,)
-        The variant; time stretching changes its length.
-    """
+    """Make one variant of a clip."""
     if number == 0:
         return waveform
     seed = variant_seed(config, content=content, number=number)
@@ -294,28 +275,7 @@ def n_valid_frames(clip: np.ndarray) -> int:
 def mixup(
     batch: np.ndarray, targets: np.ndarray, alpha: float, *, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blend every clip with another one of the batch, and their labels alike.
-
-    Parameters
-    ----------
-    batch : ndarray, shape (n_clips, n_frames, n_features)
-        Features.
-    targets : ndarray, shape (n_clips, n_classes)
-        One-hot or soft labels.
-    alpha : float
-        Parameter of the beta distribution the blend is drawn from; 0 leaves all as it is.
-    rng : numpy.random.Generator
-        Where all chance comes from.
-
-    Returns
-    -------
-    (ndarray, ndarray)
-        Of the shapes of `batch` and `targets`.
-
-    References
-    ----------
-    Zhang et al., "mixup: Beyond empirical risk minimization", ICLR 2018.
-    """
+    """Blend every clip with another one of the batch, and their labels alike."""
     if alpha <= 0 or len(batch) < 2:
         return batch, targets
     share = rng.beta(alpha, alpha, size=len(batch)).astype(batch.dtype)

@@ -26,29 +26,7 @@ FRONT_END_VERSION = f"1-librosa-{version('librosa')}"
 def compute(
     samples: Any, sample_rate_hz: float, audio: AudioConfig, features: FeatureConfig
 ) -> np.ndarray:
-    """Turn samples of any rate and channel count into what a model takes.
-
-    Parameters
-    ----------
-    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
-        See `ser.audio.to_waveform`.
-    sample_rate_hz : float
-        Rate of `samples`.
-    audio : AudioConfig
-        Sample rate and trimming.
-    features : FeatureConfig
-        What to compute.
-
-    Returns
-    -------
-    ndarray of float32, shape (features.n_rows, n_features)
-        Frames, padded with zeros or cut at the end; or their statistics.
-
-    Raises
-    ------
-    AudioError
-        When the samples cannot be used.
-    """
+    """Turn samples of any rate and channel count into what a model takes."""
     waveform = to_waveform(samples, sample_rate_hz, audio)
     return to_rows(extract(waveform, audio.sample_rate_hz, features), features)
 

@@ -36,23 +36,7 @@ class Bundle:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """Read a bundle's card.
-
-    Parameters
-    ----------
-    folder : Path
-        The bundle.
-
-    Returns
-    -------
-    dict
-        See ``models/README.md``.
-
-    Raises
-    ------
-    SerError
-        When there is none, or it is of a later format.
-    """
+    """Read a bundle's card."""
     path = Path(folder) / CARD
     if not path.is_file():
         raise SerError(f"{folder}: no bundle there. Expected a folder with {CARD}.")
@@ -64,28 +48,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path, kind: str = "onnx", *, n_threads: int = 0) -> Bundle:
-    """Open a bundle.
-
-    Parameters
-    ----------
-    folder : Path
-        The bundle.
-    kind : {"onnx", "litert", "litert-int8"}
-        Which of its files to run; those of LiteRT need the package ``ai-edge-litert``.
-    n_threads : int
-        Of onnxruntime; 0 for one on each core.
-
-    Returns
-    -------
-    Bundle
-        Ready to be called.
-
-    Raises
-    ------
-    SerError
-        When there is no bundle, or a file is missing or was changed: it is compared with its
-        checksum before anything is loaded.
-    """
+    """Open a bundle."""
     folder = Path(folder)
     card = read_card(folder)
     if kind not in card["files"]:

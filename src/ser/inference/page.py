@@ -90,27 +90,7 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
 
 
 def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Blocks:
-    """Lay the page out.
-
-    Parameters
-    ----------
-    model : Model
-        As `ser.inference.model.load_model` gives it.
-    card : str
-        What the tab about the model says, in Markdown.
-    examples : sequence of Path
-        Recordings to pick from.
-
-    Returns
-    -------
-    gradio.Blocks
-        To be launched.
-
-    Raises
-    ------
-    SerError
-        When gradio is not installed.
-    """
+    """Lay the page out."""
     try:
         import gradio
     except ImportError as error:

@@ -142,23 +142,7 @@ def save(model: keras.Model, path: Path, card: dict[str, Any]) -> None:
 
 
 def read_card(path: Path | str) -> dict[str, Any]:
-    """Read the card that `save` wrote into a model.
-
-    Parameters
-    ----------
-    path : path
-        A ``.keras`` file of this package.
-
-    Returns
-    -------
-    dict
-        Labels, front end and origin.
-
-    Raises
-    ------
-    SerError
-        When the file is missing, cut short, or was not made by this package.
-    """
+    """Read the card that `save` wrote into a model."""
     path = _existing(path)
     try:
         with zipfile.ZipFile(path) as archive:

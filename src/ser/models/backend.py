@@ -17,16 +17,7 @@ if TYPE_CHECKING:
 
 
 def load() -> ModuleType:
-    """Import Keras and start its backend, quietly.
-
-    ``KERAS_BACKEND`` chooses another backend, as always with Keras, and
-    ``TF_ENABLE_ONEDNN_OPTS=0`` does without Intel's kernels, which are used on any processor here.
-
-    Returns
-    -------
-    module
-        ``keras``.
-    """
+    """Import Keras and start its backend, quietly."""
     if "keras" in sys.modules:
         return sys.modules["keras"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

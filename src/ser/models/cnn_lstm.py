@@ -27,12 +27,7 @@ def build(
     dense_units: int = 64,
     head_dropout: float = 0.3,
 ) -> keras.Model:
-    """Build the uncompiled model.
-
-    Convolutions and LSTM run along `axis`: "frames" is time. "features" strings all values of a
-    clip into one sequence of scalars, as much published code does with vectors of statistics:
-    neighbours are then neighbouring coefficients, and there is no time in it.
-    """
+    """Build the uncompiled model."""
     if axis not in AXES:
         raise ValueError(f"axis must be one of {', '.join(AXES)}, found {axis!r}")
     inputs = keras.Input((n_frames, n_features), name="features")

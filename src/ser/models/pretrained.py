@@ -79,11 +79,7 @@ def get(name: str) -> Encoder:
 
 
 def download(name: str) -> Path:
-    """Bring the weights of an encoder into the hub's cache, unless they are there, and check them.
-
-    ``HF_HOME``, ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to
-    `huggingface_hub`.
-    """
+    """Bring the weights of an encoder into the hub's cache, unless they are there."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

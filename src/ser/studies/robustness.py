@@ -99,29 +99,7 @@ CONDITIONS: dict[str, Change] = {
 def changed(
     samples: np.ndarray, sample_rate_hz: int, condition: str, *, content: str
 ) -> tuple[np.ndarray, int]:
-    """Change a recording as a condition says.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
-        Full scale is -1 to 1.
-    sample_rate_hz : int
-        Its rate.
-    condition : str
-        One of ``CONDITIONS``.
-    content : str
-        What the chance in it follows from: the clip's ``pcm_sha256``, in hexadecimal digits.
-
-    Returns
-    -------
-    (ndarray of float32, shape (any,); int)
-        The changed recording, mono, and its rate.
-
-    Raises
-    ------
-    SerError
-        When there is no such condition.
-    """
+    """Change a recording as a condition says."""
     if condition not in CONDITIONS:
         raise unknown(f"no condition {condition!r}", CONDITIONS, condition)
     rng = np.random.default_rng(int(content[:16], 16))

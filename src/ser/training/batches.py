@@ -119,24 +119,7 @@ class Batches(keras.utils.PyDataset):
 def class_weights(
     labels: np.ndarray, n_classes: int, config: TrainingConfig, times: np.ndarray | None = None
 ) -> np.ndarray:
-    """Weigh each class by the inverse of its frequency.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n_clips,)
-        Classes of the training clips.
-    n_classes : int
-        Number of classes.
-    config : TrainingConfig
-        ``class_weights`` False gives ones.
-    times : ndarray, shape (n_clips,), optional
-        How often each clip comes in an epoch; once where left out.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_classes,)
-        ``n_clips / (n_classes * clips of the class)``, as scikit-learn's "balanced".
-    """
+    """Weigh each class by the inverse of its frequency."""
     if not config.class_weights:
         return np.ones(n_classes, np.float32)
     times = np.ones(len(labels)) if times is None else times
@@ -147,20 +130,7 @@ def class_weights(
 def statistics(
     part: Part, through: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measure mean and deviation of every feature over training clips.
-
-    Parameters
-    ----------
-    part : Part
-        The training clips; only their originals count, and none of extra corpora.
-    through : callable, optional
-        What makes others of a batch of features, an encoder for example; these are then measured.
-
-    Returns
-    -------
-    (ndarray, ndarray)
-        Mean and standard deviation, each of shape (n_features,), over unpadded frames.
-    """
+    """Measure mean and deviation of every feature over training clips."""
     count, total, squares = 0, np.zeros(()), np.zeros(())
     clips = part.clips[~part.is_extra]
     for start in range(0, len(clips), CLIPS_AT_ONCE):

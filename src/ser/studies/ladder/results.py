@@ -73,25 +73,7 @@ def rung_metrics(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str,
 
 
 def write_table(folder: Path | None = None) -> pd.DataFrame:
-    """Gather the ladders of all recipes into one table, ``ladder.csv``.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Holds one report folder per recipe; ``reports/ladder`` where left out.
-
-    Returns
-    -------
-    DataFrame
-        One row per recipe and rung: ``recipe``, ``rung``, ``title``; ``accuracy`` and ``uar`` with
-        ``_low`` and ``_high``; ``seeds``, ``chance``, ``claim_low``, ``claim_high`` (None without a
-        claim).
-
-    Raises
-    ------
-    SerError
-        When there is no ladder yet.
-    """
+    """Gather the ladders of all recipes into one table, ``ladder.csv``."""
     folder = paths().reports / "ladder" if folder is None else Path(folder)
     rows = []
     for file in sorted(folder.glob("*/metrics.json")):

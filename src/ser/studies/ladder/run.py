@@ -67,31 +67,7 @@ def run(
     fast: bool = False,
     table: pd.DataFrame | None = None,
 ) -> Path:
-    """Climb the ladder with a recipe, or go on where an earlier call was stopped.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Corpora, classes, features, variants, model and training; its protocol is not used.
-    seeds : sequence of int
-        Every rung is trained with each.
-    n_jobs : int
-        Units trained at the same time, in processes that share the cores.
-    fast : bool
-        A coarse ladder: about 800 clips and 8 epochs. Its report goes to ``reports/local``.
-    table : DataFrame, optional
-        The metadata table; read from ``data/interim`` where left out.
-
-    Returns
-    -------
-    Path
-        The report folder: ``predictions-<rung>.csv``, ``metrics.json``, ``recipe.json``.
-
-    Raises
-    ------
-    SerError
-        When a corpus or class is not there, or a split cannot be made. Finished units are kept.
-    """
+    """Climb the ladder with a recipe, or go on where an earlier call was stopped."""
     chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
     if fast:
         recipe, chosen = _coarse(recipe, chosen)
