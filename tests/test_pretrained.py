@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
+import importlib
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -16,19 +16,15 @@ import pytest
 from conftest import one_line
 from safetensors.numpy import save_file
 from scipy.special import erf
-from ser.training.optimizers import SlowerEncoder
-from test_training import made_of
+from test_training import Arrays
 
 from ser import models
 from ser.audio import decode, to_waveform
-from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, ModelConfig
+from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, TrainingConfig
 from ser.corpora import metadata
-from ser.features import dataset as store
-from ser.features import encoders as front_end
-from ser.features import extraction as features
-from ser.features import ssl
-from ser.models import pretrained, whisper
-from ser.training import fitting as training
+from ser.features import dataset, encoders, extraction, ssl
+from ser.models import own, pretrained, whisper
+from ser.training import fitting
 from ser.training.batches import Part
 
 AUDIO = AudioConfig(sample_rate_hz=16_000)
@@ -43,7 +39,7 @@ def states_of(name, *states, hop_length=320, kind="whisper", **options):
 @pytest.fixture(scope="module")
 def speech(demo_shelf):
     """A clip of the demo corpus at 16 kHz."""
-    recording = decode(next(demo_shelf.rglob("*.wav")))
+    recording = decode(next(f for f in demo_shelf.rglob("*") if f.is_file()))
     return to_waveform(recording.samples, recording.sample_rate_hz, AUDIO)
 
 
@@ -113,32 +109,32 @@ def reference(log_mel, tensors, *, heads, blocks):
 
 
 def test_relative_to_its_loudest_a_recording_may_be_turned_down(speech):
-    found = front_end.log_mel(speech, "relative")
+    found = encoders.log_mel(speech, "relative")
     assert found.max() == pytest.approx((1.5 + 4) / 4, abs=1e-5)
     for factor in (10.0, 1e-2, 1e-4):
-        turned = front_end.log_mel(np.float32(factor) * speech, "relative")
+        turned = encoders.log_mel(np.float32(factor) * speech, "relative")
         np.testing.assert_allclose(turned, found, atol=1e-4)
-    gain = np.float32(np.sqrt(10 ** (4 * (found.max() - front_end.log_mel(speech).max()))))
-    np.testing.assert_allclose(front_end.log_mel(gain * speech), found, atol=1e-4)
-    assert np.isfinite(front_end.log_mel(np.zeros(1_000, np.float32), "relative")).all()
+    gain = np.float32(np.sqrt(10 ** (4 * (found.max() - encoders.log_mel(speech).max()))))
+    np.testing.assert_allclose(encoders.log_mel(gain * speech), found, atol=1e-4)
+    assert np.isfinite(encoders.log_mel(np.zeros(1_000, np.float32), "relative")).all()
 
 
 def test_log_mel_is_the_one_of_the_paper(speech):
-    found = front_end.log_mel(speech)
+    found = encoders.log_mel(speech)
     assert found.shape == (len(speech) // 160, 80)
     assert found.dtype == np.float32
     padded = np.pad(speech.astype(np.float64), 200, mode="reflect")
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
     frames = [padded[160 * t : 160 * t + 400] * window for t in range(len(found))]
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    log = np.log10(np.maximum(power @ front_end._mel_basis().T, 1e-10))
+    log = np.log10(np.maximum(power @ encoders._mel_basis().T, 1e-10))
     expected = (np.maximum(log, log.max() - 8) + 4) / 4
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_mel_filters_are_the_released_ones(real_encoder):
     with np.load(real_encoder / "mel_filters.npz") as released:
-        np.testing.assert_allclose(front_end._mel_basis(), released["mel_80"], atol=1e-7)
+        np.testing.assert_allclose(encoders._mel_basis(), released["mel_80"], atol=1e-7)
 
 
 def test_positions_are_the_released_ones(real_encoder):
@@ -151,7 +147,7 @@ def test_positions_are_the_released_ones(real_encoder):
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_pooling_averages_what_is_there(n_steps, size):
     sequence = RNG.normal(size=(n_steps, 3))
-    found = front_end.pool(sequence, size)
+    found = encoders.pool(sequence, size)
     expected = [sequence[i : i + size].mean(axis=0) for i in range(0, n_steps, size)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -199,15 +195,17 @@ def test_released_weights_on_real_speech(real_encoder, real_speech):
     recording = decode(sorted(real_speech.rglob("*.flac"))[100])
     waveform = to_waveform(recording.samples, recording.sample_rate_hz, AUDIO)
     config = states_of("whisper-tiny.en", 0, 1, 2, 3, 4)
-    found = features.extract(waveform, 16_000, config)
+    found = extraction.extract(waveform, 16_000, config)
     tensors = pretrained.weights("whisper-tiny.en")
-    expected = reference(front_end.log_mel(waveform), tensors, heads=6, blocks=4)
+    expected = reference(encoders.log_mel(waveform), tensors, heads=6, blocks=4)
     assert np.abs(expected[2]).max() > 1
     np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-3)
-    pooled = features.extract(waveform, 16_000, states_of("whisper-tiny.en", 3, 2, hop_length=640))
+    pooled = extraction.extract(
+        waveform, 16_000, states_of("whisper-tiny.en", 3, 2, hop_length=640)
+    )
     both = np.concatenate([expected[3], expected[2]], axis=1)
-    np.testing.assert_allclose(pooled, front_end.pool(both, 2), atol=1e-3)
-    assert features.feature_names(config)[384] == "state 1 channel 0"
+    np.testing.assert_allclose(pooled, encoders.pool(both, 2), atol=1e-3)
+    assert extraction.feature_names(config)[384] == "state 1 channel 0"
 
 
 # Through the store --------------------------------------------------------------------------------
@@ -224,24 +222,24 @@ def small_encoder(monkeypatch, tmp_path):
     known = dataclasses.replace(SMALL, sha256=digest, n_bytes=path.stat().st_size)
     monkeypatch.setitem(pretrained.ENCODERS, "small", known)
     monkeypatch.setenv("SER_PRETRAINED", str(tmp_path / "shelf"))
-    front_end.encoder.cache_clear()
+    encoders.encoder.cache_clear()
     yield path
-    front_end.encoder.cache_clear()
+    encoders.encoder.cache_clear()
 
 
 def test_states_go_through_the_store_in_half_precision(project, demo_table, small_encoder):
     augmentation = AugmentationConfig(n_variants=1)
     config = states_of("small", 1, 2, hop_length=640, n_frames=50)
-    front = store.FrontEnd(AUDIO, config, augmentation)
+    front = dataset.FrontEnd(AUDIO, config, augmentation)
     table = demo_table.iloc[:3]
-    found = store.build(table, front, n_jobs=1, progress=False)
+    found = dataset.build(table, front, n_jobs=1, progress=False)
     assert found.shape == (3, 2, 50, 32)
-    assert sorted(p.suffix for p in front.folder.glob("original.*")) == [".csv", ".f16"]
+    assert len(next(found._cache.read([1]))) == 2 * 50 * 32
     recording = decode(metadata.clip_path(table.iloc[0]))
-    expected = features.compute(recording.samples, recording.sample_rate_hz, AUDIO, config)
+    expected = extraction.compute(recording.samples, recording.sample_rate_hz, AUDIO, config)
     np.testing.assert_allclose(found.take([0])[0], expected, rtol=1e-3, atol=1e-5)
     found.verify()
-    again = store.build(table, front, n_jobs=1, progress=False)
+    again = dataset.build(table, front, n_jobs=1, progress=False)
     assert again.n_computed == 0
 
 
@@ -268,128 +266,76 @@ def test_settings_that_make_no_sense_are_refused(options, parts):
 
 def test_another_rate_is_refused(speech):
     with one_line("whisper_mel", "16,000 Hz", "22050"):
-        features.extract(speech, 22_050, FeatureConfig(kinds=("whisper_mel",), hop_length=160))
+        extraction.extract(speech, 22_050, FeatureConfig(kinds=("whisper_mel",), hop_length=160))
 
 
 def test_a_state_that_an_encoder_has_not_is_refused(small_encoder, speech):
     with one_line("small has states 0 to 2, found 3"):
-        features.extract(speech, 16_000, states_of("small", 3))
+        extraction.extract(speech, 16_000, states_of("small", 3))
 
 
 # In a model ---------------------------------------------------------------------------------------
 
-TUNED = ModelConfig(
-    architecture="whisper_lstm",
-    options={
-        "encoder": "small",
-        "blocks": 2,
-        "states": [1, 2],
-        "trainable_blocks": 1,
-        "projection": 8,
-        "lstm_units": 4,
-        "heads": 2,
-        "attention_units": 4,
-        "input_dropout": 0.0,
-        "projection_dropout": 0.0,
-        "head_dropout": 0.0,
-    },
-)
 
-
-def build(n_frames=40, **options):
-    config = dataclasses.replace(TUNED, options={**TUNED.options, **options})
-    return models.build(config, n_frames=n_frames, n_features=80, n_classes=3)
+@pytest.fixture
+def tool(small_encoder, monkeypatch):
+    """`tools/compare_encoders.py`, which fine-tunes the small encoder."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "tools")
+    module = importlib.import_module("compare_encoders")
+    monkeypatch.setattr(module, "ENCODER", "small")
+    return module
 
 
 def mel_clips(n, n_frames=40):
     return RNG.normal(size=(n, n_frames, 80)).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"trainable_blocks": 0}, set()),
-        ({}, {"block_2"}),
-        ({"trainable_blocks": 2}, {"block_1", "block_2"}),
-        ({"trainable_blocks": 2, "train_stem": True}, {"conv_1", "conv_2", "block_1", "block_2"}),
-    ],
-)
-def test_only_the_last_blocks_are_trained(small_encoder, options, expected):
-    model = build(**options)
+HEAD = {"projection", "lstm", "attention", "probabilities", "normalise_statistics"}
+SIZES = {"n_frames": 40, "n_features": 80, "n_classes": 3}
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, set()), (1, {"2"}), (2, {"1", "2"})])
+def test_only_the_last_blocks_are_trained(tool, n, expected):
+    model = own.build(tool.fine_tuned(2, n), **SIZES)
     trained = {v.path.split("/")[0] for v in model.trainable_variables}
-    assert {re.sub(r"(block_\d)_.*", r"\1", t) for t in trained} - {"norm"} - HEAD == expected
-    assert ("norm" in trained) == ("block_2" in expected)
+    assert trained >= HEAD
+    blocks = {name.split("_")[1] for name in trained if name.startswith("block_")}
+    assert blocks == expected
+    assert ("norm" in trained) == (n > 0)
 
 
-HEAD = {"projection", "lstm", "attention", "probabilities"}
-
-
-def test_states_are_standardised_by_training_clips(small_encoder, tmp_path):
-    clips = mel_clips(6)
-    clips[2, 25:] = 0
-    model, part = build(), Part(made_of(tmp_path, clips[:, None]), np.arange(4), np.zeros(4, int))
-    training._set_statistics(model, part)
+def test_a_fine_tuned_model_carries_its_encoder_which_learns_more_slowly(tool, tmp_path):
+    keras.utils.set_random_seed(0)
+    batch, part = mel_clips(6), None
+    batch[1, 25:] = 0
+    part = Part(Arrays(batch[:, None]), np.arange(6), np.arange(6) % 3)
+    model = own.build(tool.fine_tuned(2, 2), **SIZES)
+    fitting._set_statistics(model, part)
     layer = model.get_layer("standardise_states")
-    states = keras.Model(model.input, layer.input).predict_on_batch(clips[:4])
+    states = keras.Model(model.input, layer.input).predict_on_batch(batch)
     rows = states[np.any(states != 0, axis=-1)]
-    assert len(rows) < 4 * states.shape[1]
+    assert len(rows) < 6 * states.shape[1]
     np.testing.assert_allclose(layer.mean, rows.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(layer.deviation, rows.std(axis=0), rtol=1e-3)
-
-
-def test_a_fine_tuned_model_carries_its_encoder(small_encoder, tmp_path):
-    model, batch = build(), mel_clips(3)
-    batch[1, 25:] = 0
+    fitting._compile(model, TrainingConfig(learning_rate=0.01), 3)
+    before = {v.path: v.numpy() for v in model.trainable_variables}
+    model.train_on_batch(batch, np.eye(3)[np.arange(6) % 3])
+    for variable in model.trainable_variables:  # Adam's first step is the rate, or next to it
+        step = np.abs(variable.numpy() - before[variable.path]).max()
+        encoder = variable.path.startswith(("block_", "norm/"))
+        assert step <= 0.01 * (tool.ENCODER_RATE if encoder else 1.0) * 1.01, variable.path
+        if not encoder:
+            assert step > 0.005, variable.path
     expected = model.predict_on_batch(batch)
-    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(model.predict_on_batch(batch[1:2]), expected[1:2], atol=1e-5)
-    model.save(tmp_path / "model.keras")
-    small_encoder.unlink()  # what is saved needs nothing else
+    models.save(model, tmp_path / "model.keras", {})
+    small = model.get_layer("conv_1")
+    assert not small.trainable
     loaded = models.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict_on_batch(batch), expected)
-    weights = models.attention_weights(loaded).predict_on_batch(batch)
-    assert weights.shape == (3, 5)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
-
-
-def test_the_encoder_learns_at_a_rate_of_its_own(small_encoder):
-    changes = {}
-    for rate in (1.0, 1e-3):
-        keras.utils.set_random_seed(0)
-        model = build(trainable_blocks=2)
-        # Keras counts the LSTMs of a process in their names
-        names = [re.sub(r"_\d+/lstm_cell", "/lstm_cell", v.path) for v in model.trainable_variables]
-        before = [v.numpy() for v in model.trainable_variables]
-        optimizer = SlowerEncoder(rate, learning_rate=0.01, weight_decay=0.0)
-        optimizer = SlowerEncoder.from_config(optimizer.get_config())
-        model.compile(optimizer, "sparse_categorical_crossentropy")
-        model.train_on_batch(mel_clips(6), np.arange(6) % 3)
-        after = [v.numpy() for v in model.trainable_variables]
-        changes[rate] = {n: b - a for n, a, b in zip(names, before, after, strict=True)}
-    for path, whole in changes[1.0].items():
-        if path.endswith("key/bias"):  # softmax does not see it: its gradient is rounding noise
-            continue
-        slower = np.linalg.norm(changes[1e-3][path]) / np.linalg.norm(whole)
-        encoder = path.startswith(("block_", "norm/"))
-        assert slower == pytest.approx(1e-3 if encoder else 1.0, rel=0.3), path
-
-
-@pytest.mark.parametrize(
-    ("options", "parts"),
-    [
-        ({"blocks": 3}, ("small has 1 to 2 blocks",)),
-        ({"states": [3]}, ("states 0 to as many",)),
-        ({"encoder": "smal"}, ("no encoder 'smal'", "small")),
-    ],
-)
-def test_a_model_that_the_encoder_does_not_allow_is_refused(small_encoder, options, parts):
-    with one_line(*parts):
-        build(**options)
-
-
-def test_a_model_needs_what_whisper_hears(small_encoder):
-    with one_line("80 mel bands", "whisper_mel"):
-        models.build(TUNED, n_frames=40, n_features=40, n_classes=3)
+    again = own.build(tool.fine_tuned(2, 1, str(tmp_path / "model.keras")), **SIZES)
+    for kept, given in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, given)
 
 
 # Weights ------------------------------------------------------------------------------------------
@@ -469,7 +415,7 @@ def download(home, endpoint, **more):
     """Run `ser pretrained download small` as a user would, in a process of its own."""
     known = dataclasses.replace(pretrained.ENCODERS["small"], revision="a" * 40)
     code = (
-        "import sys; from ser import pretrained, cli\n"
+        "import sys; from ser import cli; from ser.models import pretrained\n"
         f"pretrained.ENCODERS['small'] = pretrained.{known!r}\n"
         "sys.argv = ['ser', 'pretrained', 'download', 'small']; cli.main()"
     )
@@ -545,30 +491,30 @@ def test_states_of_wav2vec_are_those_of_transformers(saved, speech):
     import transformers
 
     config = states_of(saved, 0, 2, kind="ssl")
-    found = features.extract(speech, 16_000, config)
+    found = extraction.extract(speech, 16_000, config)
     model = transformers.AutoModel.from_pretrained(saved).eval()
     scaled = (speech - speech.mean()) / np.sqrt(speech.var() + 1e-7)
     with torch.inference_mode():
         states = model(torch.tensor(scaled)[None], output_hidden_states=True).hidden_states
     expected = np.concatenate([states[0][0].numpy(), states[2][0].numpy()], axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert len(features.feature_names(config)) == found.shape[1] == 32
-    pooled = features.extract(speech, 16_000, states_of(saved, 0, 2, kind="ssl", hop_length=1280))
-    np.testing.assert_allclose(pooled, front_end.pool(found, 4), atol=1e-4)
+    assert len(extraction.feature_names(config)) == found.shape[1] == 32
+    pooled = extraction.extract(speech, 16_000, states_of(saved, 0, 2, kind="ssl", hop_length=1280))
+    np.testing.assert_allclose(pooled, encoders.pool(found, 4), atol=1e-4)
 
 
 def test_states_that_wav2vec_has_not_are_refused(saved, speech):
     with one_line("features.states must be 0 to 2, found 3"):
-        features.extract(speech, 16_000, states_of(saved, 3, kind="ssl"))
+        extraction.extract(speech, 16_000, states_of(saved, 3, kind="ssl"))
 
 
 def test_an_encoder_that_is_nowhere_is_refused(saved, speech, tmp_path):
     with one_line("cannot be had", "Hugging Face hub", "save_pretrained"):
-        features.extract(speech, 16_000, states_of(str(tmp_path / "none"), 1, kind="ssl"))
+        extraction.extract(speech, 16_000, states_of(str(tmp_path / "none"), 1, kind="ssl"))
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch, speech, tmp_path):
     ssl.width.cache_clear()
     monkeypatch.setitem(sys.modules, "transformers", None)
     with one_line("transformers and PyTorch", "pip install 'ser-honest[ssl]'"):
-        features.feature_names(states_of(str(Path("x") / "y"), 1, kind="ssl"))
+        extraction.feature_names(states_of(str(Path("x") / "y"), 1, kind="ssl"))

@@ -74,7 +74,7 @@ def ParallelModel(  # noqa: N802  the name its authors gave it
     from ser import models
     from ser.config import ModelConfig
 
-    config = ModelConfig(architecture="parallel", options=options)
+    config = ModelConfig(architecture="cnn_beside_lstm", options=options)
     return models.build(config, n_frames=n_frames, n_features=n_mels, n_classes=num_emotions)
 
 

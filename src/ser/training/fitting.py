@@ -238,7 +238,8 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
             UnweightedAverageRecall(n_classes),
         ],
     )
-    optimizer.build(model.trainable_variables)  # else the first step does, and is traced twice
+    # else the first step does, and is traced twice; a model's compile may choose another optimiser
+    model.optimizer.build(model.trainable_variables)
 
 
 def _replay(
