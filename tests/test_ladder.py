@@ -505,8 +505,8 @@ def test_a_ladder_without_claim_and_interval_can_be_shown(climbed, capsys):
     assert line.count("(") == 3
     show.show_ladder(table, climbed.parent)
     text = capsys.readouterr().out
-    assert "published claim no number" in text
-    assert [line.split()[0] for line in text.splitlines()[1:5]] == [*"abcd"]
+    assert "published accuracy no number" in text
+    assert [line.split(":")[0] for line in text.splitlines()[2:6]] == [*"abcd"]
     assert text.endswith("written: reports/ladder/ladder.csv\n")
     assert "nan" not in line + text
 
