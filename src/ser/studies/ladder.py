@@ -99,31 +99,7 @@ def run(
     fast: bool = False,
     table: pd.DataFrame | None = None,
 ) -> Path:
-    """Climb the ladder with a recipe, or go on where an earlier call was stopped.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Corpora, classes, features, variants, model and training; its protocol is not used.
-    seeds : sequence of int
-        Every rung is trained with each.
-    n_jobs : int
-        Units trained at the same time, in processes that share the cores.
-    fast : bool
-        A coarse ladder: about 800 clips and 8 epochs. Its report goes to ``reports/local``.
-    table : DataFrame, optional
-        The metadata table; read from ``data/interim`` where left out.
-
-    Returns
-    -------
-    Path
-        The report folder: ``predictions-<rung>.csv``, ``metrics.json``, ``recipe.json``.
-
-    Raises
-    ------
-    SerError
-        When a corpus or class is not there, or a split cannot be made. Finished units are kept.
-    """
+    """Climb the ladder with a recipe, or go on where an earlier call was stopped."""
     chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
     ladder = coarse(recipe, chosen) if fast else Ladder(recipe, chosen)
     units = ladder.units(seeds)
@@ -246,25 +222,7 @@ def rung_metrics(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str,
 
 
 def write_table(folder: Path | None = None) -> pd.DataFrame:
-    """Gather the ladders of all recipes into one table, ``ladder.csv``.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Holds one report folder per recipe; ``reports/ladder`` where left out.
-
-    Returns
-    -------
-    DataFrame
-        One row per recipe and rung: ``recipe``, ``rung``, ``title``; ``accuracy`` and ``uar`` with
-        ``_low`` and ``_high``; ``seeds``, ``chance``, ``claim_low``, ``claim_high`` (NaN without a
-        claim).
-
-    Raises
-    ------
-    SerError
-        When there is no ladder yet.
-    """
+    """Gather the ladders of all recipes into one table, ``ladder.csv``."""
     folder = paths().reports / "ladder" if folder is None else Path(folder)
     rows = []
     for file in sorted(folder.glob("*/metrics.json")):

@@ -128,27 +128,7 @@ def tune(
 
 
 def view(study: optuna.Study, name: str) -> Any:
-    """Draw one of Optuna's views of a search with Matplotlib.
-
-    Parameters
-    ----------
-    study : optuna.Study
-        As `tune` returns it.
-    name : {"history", "epochs", "slices", "importances"}
-        Values of the finished trials in order, and the best until then; validation UAR of each
-        trial, epoch by epoch; value against each setting; share of the differences that each
-        setting explains (fANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014).
-
-    Returns
-    -------
-    Axes, or ndarray of Axes for "slices"
-        In a figure of their own.
-
-    Raises
-    ------
-    SerError
-        When there is no such view, or fewer than two trials have finished.
-    """
+    """Draw one of Optuna's views of a search with Matplotlib."""
     optuna = _optuna()
     if name not in VIEWS:
         raise unknown(f"no view {name!r}", VIEWS, name)
