@@ -17,17 +17,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ser import experiments, models, plots
-from ser.cli import show as terminal
+from ser.cli import show
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
-from ser.features import dataset as store
+from ser.features import dataset
 from ser.inference import model as inference
 from ser.project import SerError
 from ser.studies import ladder
 from ser.studies import leaderboard as summary
-from ser.studies.ladder.run import FAST, Rows, _coarse
-from ser.studies.ladder.splits import RUNGS, n_parts, split
+from ser.studies.ladder import FAST, Ladder, Rows, coarse
+from ser.studies.rungs import RUNGS, n_parts, split
 
 RECIPE = Recipe(
     name="tiny",
@@ -231,23 +231,16 @@ def test_splits_that_cannot_be_made(rung, shape, parts):
 
 def test_units_are_all_trainings_seed_by_seed():
     many, two = make_table([(5, 5)]), make_table([(2, 5)])
-    assert [(u.rung, u.seed, u.part) for u in ladder.units(many, (3, 1))] == [
+    assert Ladder(RECIPE, many).units((3, 1)) == [
         (rung, seed, 0) for seed in (3, 1) for rung in "abcd"
     ]
-    assert [(u.rung, u.part) for u in ladder.units(two, (0,))] == [
+    assert [(rung, part) for rung, _, part in Ladder(RECIPE, two).units((0,))] == [
         *[(rung, 0) for rung in "abcd"],
         ("d", 1),
     ]
 
 
 # A ladder -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def three_speakers(demo_table) -> pd.DataFrame:
-    """36 clips."""
-    few = demo_table["speaker"].str[-2:].isin(["01", "02", "03"])
-    return demo_table[few].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -273,8 +266,8 @@ def climbed(root, monkeypatch, demo_shelf):
 def features(climbed, three_speakers):
     """The feature set that the ladder was trained on, from its cache."""
     chosen = metadata.label_table(three_speakers, RECIPE)
-    front_end = store.FrontEnd(RECIPE.audio, RECIPE.features, RECIPE.augmentation)
-    return store.build(chosen, front_end, n_jobs=1, progress=False)
+    front_end = dataset.FrontEnd(RECIPE.audio, RECIPE.features, RECIPE.augmentation)
+    return dataset.build(chosen, front_end, n_jobs=1, progress=False)
 
 
 def run_of(root, rung):
@@ -402,27 +395,33 @@ def test_a_killed_ladder_redoes_only_what_is_missing(
 
 def test_a_ladder_in_progress_reports_what_is_there(climbed, root, three_speakers, tmp_path):
     chosen = metadata.label_table(three_speakers, RECIPE)
-    wanted = ladder.units(chosen, (0, 1))
-    target = ladder.gather(RECIPE, run_of(root, "a").parent, wanted, tmp_path / "report")
+    whole = Ladder(RECIPE, chosen)
+    assert whole.folder == run_of(root, "a").parent
+    wanted = whole.units((0, 1))
+    target = ladder.gather(whole, wanted, tmp_path / "report")
     metrics = json.loads((target / "metrics.json").read_text())
     for rung in RUNGS:
         assert (metrics[rung]["n_trainings"], metrics[rung]["n_trainings_wanted"]) == (1, 2)
-    nothing = ladder.gather(RECIPE, tmp_path / "no", wanted, tmp_path / "nothing")
+    nothing = ladder.gather(whole, [], tmp_path / "nothing")
     assert list(json.loads((nothing / "metrics.json").read_text())) == ["chance"]
 
 
 def test_models_of_a_ladder_are_not_offered_for_use(climbed):
     # rung a's has heard its test clips
     assert experiments.runs() == []
-    with one_line("no trained model"):
-        inference.find_model()
+    with one_line("newest: no model there"):
+        inference.find_model("newest")
 
 
 def test_a_coarse_ladder_keeps_the_share_of_every_speaker_and_class():
     table = make_table([(10, 50)], n_labels=3).assign(path="")
     recipe = dataclasses.replace(RECIPE, training=TrainingConfig(epochs=60, patience=20))
-    coarse, some = _coarse(recipe, table)
-    assert (coarse.training.epochs, coarse.training.patience) == (FAST["epochs"], FAST["patience"])
+    fast = coarse(recipe, table)
+    assert (fast.recipe.training.epochs, fast.recipe.training.patience) == (
+        FAST["epochs"],
+        FAST["patience"],
+    )
+    some = fast.table
     assert len(some) == pytest.approx(FAST["clips"], rel=0.03)
     counts = some.groupby(["speaker", "label"]).size()
     assert len(counts) == 30
@@ -430,8 +429,7 @@ def test_a_coarse_ladder_keeps_the_share_of_every_speaker_and_class():
     assert some.index.tolist() == list(range(len(some)))
     assert some["clip_id"].is_monotonic_increasing
     assert some["clip_id"].is_unique
-    _, same = _coarse(recipe, table.iloc[:600])
-    assert len(same) == 600
+    assert len(coarse(recipe, table.iloc[:600]).table) == 600
 
 
 def test_systems_are_recipes_with_a_claim_one_for_each_source():
@@ -505,10 +503,10 @@ def test_a_ladder_without_claim_and_interval_can_be_shown(climbed, capsys):
     line = summary.ladder_table(table).splitlines()[2]
     assert line.startswith("| `tiny` | – |")
     assert line.count("(") == 3
-    terminal.show_ladder(table, climbed.parent)
+    show.show_ladder(table, climbed.parent)
     text = capsys.readouterr().out
-    assert "published claim no number" in text
-    assert [line.split()[0] for line in text.splitlines()[1:5]] == [*"abcd"]
+    assert "published accuracy no number" in text
+    assert [line.split(":")[0] for line in text.splitlines()[2:6]] == [*"abcd"]
     assert text.endswith("written: reports/ladder/ladder.csv\n")
     assert "nan" not in line + text
 
@@ -569,5 +567,5 @@ def test_listeners_share_ties(tmp_path):
 def test_another_file_than_the_votes_is_one_line(tmp_path):
     file = tmp_path / "finishedResponses.csv"
     file.write_text("clipName,respEmo\n1001_IEO_NEU_XX,N\n")
-    with one_line(str(file), "FileName and VoiceVote", "clipName, respEmo", "summaryTable.csv"):
+    with one_line(str(file), "FileName and VoiceVote", "summaryTable.csv"):
         ladder.human_accuracy(file)

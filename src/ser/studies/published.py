@@ -10,33 +10,32 @@ The data come from `preprocess_data`, split by speaker; everything they do is wh
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from ser import corpora, evaluation
+from ser import corpora, evaluation, experiments
+from ser.config import ModelConfig, Recipe, changed
 from ser.corpora import metadata
 from ser.experiments import recipes
-from ser.experiments.plans import plan
-from ser.features import dataset
 from ser.models import backend
 from ser.project import SerError
 
 if TYPE_CHECKING:
     import keras
 
+    from ser.training import Part
+
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Features and labels of some clips."""
+    """Spectrograms and labels of some clips, and a table that says which they are."""
 
-    features: np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    speakers: tuple[str, ...]
-    clip_ids: tuple[str, ...]
+    part: Part
+    table: pd.DataFrame
+    recipe: Recipe
 
 
 def preprocess_data(
@@ -46,24 +45,14 @@ def preprocess_data(
     if dataset_path is not None:
         corpora.adopt(corpus, Path(dataset_path))
     recipe = recipes.on_corpora(recipes.get("parallel"), (corpus,))
-    the_plan = plan(recipe, table=metadata.build((corpus,)).table)
-    if not 0 <= fold < len(the_plan.folds):
-        raise SerError(f"protocol {the_plan.protocol} has folds 0 to {len(the_plan.folds) - 1}.")
-    source = dataset.build(the_plan.table, the_plan.front_end)
-
-    def part(clip_ids: tuple[str, ...]) -> Data:
-        clips = source.positions(clip_ids)
-        rows = source.table.iloc[clips]
-        return Data(
-            features=source.take(clips),
-            labels=rows["label"].map(recipe.classes.index).to_numpy(np.int64),
-            classes=recipe.classes,
-            speakers=tuple(rows["speaker"]),
-            clip_ids=tuple(rows["clip_id"]),
-        )
-
-    chosen = the_plan.folds[fold]
-    return part(chosen.train), part(chosen.validation), part(chosen.test)
+    plan = experiments.plan(recipe, table=metadata.build((corpus,)).table)
+    if not 0 <= fold < len(plan.folds):
+        raise SerError(f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}.")
+    features, parts = experiments.load_parts(plan, fold)
+    train, validation, test = (
+        Data(part, features.table.iloc[part.clips], recipe) for part in parts.values()
+    )
+    return train, validation, test
 
 
 def ParallelModel(  # noqa: N802  the name its authors gave it
@@ -72,7 +61,6 @@ def ParallelModel(  # noqa: N802  the name its authors gave it
     """Build the model: convolutions beside a bidirectional LSTM with attention, fused, softmax."""
     backend.load()
     from ser import models
-    from ser.config import ModelConfig
 
     config = ModelConfig(architecture="cnn_beside_lstm", options=options)
     return models.build(config, n_frames=n_frames, n_features=n_mels, n_classes=num_emotions)
@@ -82,60 +70,33 @@ def train_model(
     model: keras.Model, train_data: Data, val_data: Data, *, epochs: int = 60, seed: int = 0
 ) -> pd.DataFrame:
     """Fit a model; the weights of the epoch with the lowest validation loss stay in it."""
-    keras = backend.load()
-    from ser.models.layers import Standardise
+    from ser.training import fit
 
-    _check(model, train_data, val_data)
-    keras.utils.set_random_seed(seed)
-    settings = recipes.get("parallel").training
-    frames = train_data.features[np.any(train_data.features != 0, axis=-1)]
-    for layer in model.layers:
-        if isinstance(layer, Standardise):
-            layer.set_statistics(frames.mean(axis=0), frames.std(axis=0))
-    model.compile(
-        keras.optimizers.Adam(settings.learning_rate, clipnorm=settings.clip_norm),
-        keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
-    history = model.fit(
-        train_data.features,
-        train_data.labels,
-        batch_size=settings.batch_size,
-        validation_data=(val_data.features, val_data.labels),
-        epochs=epochs,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True),
-            keras.callbacks.ReduceLROnPlateau(
-                patience=settings.reduce_patience, factor=settings.reduce_factor
-            ),
-        ],
-    )
-    table = pd.DataFrame(history.history)
-    return table.set_axis(pd.RangeIndex(1, len(table) + 1, name="epoch"), axis=0)
+    _check(model, train_data)
+    if shared := set(train_data.table["speaker"]) & set(val_data.table["speaker"]):
+        raise SerError(f"training and validation share the speaker {min(shared)}.")
+    recipe = changed(train_data.recipe, {"training.epochs": epochs})
+    with tempfile.TemporaryDirectory() as folder:
+        parts = train_data.part, val_data.part
+        _, history = fit(recipe, *parts, Path(folder), seed=seed, model=lambda: model, every=0)
+    return history
 
 
 def evaluate_model(model: keras.Model, test_data: Data) -> dict[str, Any]:
     """Test a model."""
+    from ser.training import predict
+
     _check(model, test_data)
-    probabilities = model.predict(test_data.features, verbose=0).astype(np.float64)
-    predictions = pd.DataFrame(probabilities, columns=list(test_data.classes)).assign(
-        clip_id=test_data.clip_ids,
-        speaker=test_data.speakers,
-        fold=0,
-        seed=0,
-        label=np.array(test_data.classes)[test_data.labels],
-    )
-    return evaluation.metrics(predictions, test_data.classes)
+    classes = list(test_data.recipe.classes)
+    frame = test_data.table[["clip_id", "speaker", "label"]].assign(fold=0, seed=0)
+    frame[classes] = predict(model, test_data.part.features, test_data.part.clips).astype(float)
+    return evaluation.metrics(frame, classes)
 
 
-def _check(model: keras.Model, *parts: Data) -> None:
-    found, expected = model.output_shape[-1], len(parts[0].classes)
-    if found != expected:
+def _check(model: keras.Model, data: Data) -> None:
+    found, classes = model.output_shape[-1], data.recipe.classes
+    if found != len(classes):
         raise SerError(
-            f"the model has {found} classes, the data {expected} ({', '.join(parts[0].classes)}). "
-            f"Build it with ParallelModel(num_emotions={expected})."
+            f"the model has {found} classes, the data {len(classes)} ({', '.join(classes)}). "
+            f"Build it with ParallelModel(num_emotions={len(classes)})."
         )
-    shared = set(parts[0].speakers) & set(parts[-1].speakers) if len(parts) > 1 else set()
-    if shared:
-        raise SerError(f"training and validation share the speaker {min(shared)}.")

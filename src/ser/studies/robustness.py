@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,77 +24,63 @@ from ser.audio import decode, to_mono
 from ser.config import AugmentationConfig, Recipe
 from ser.corpora.metadata import clip_path
 from ser.experiments.plans import Plan
-from ser.experiments.units import RUN_FILE
+from ser.experiments.units import is_done
 from ser.features import augment, extraction
 from ser.models import backend
 from ser.project import MODEL_FILE, SerError, unknown, writing
 
 FILE = "robustness.csv"
 COLUMNS = ("condition", "n_clips", "uar", "low", "high", "confidence", "ece")
-Change = Callable[[np.ndarray, int, np.random.Generator], tuple[np.ndarray, int]]
+Rng = np.random.Generator
+Sound = tuple[np.ndarray, int]  # mono waveform, rate in hertz
 
 
-def _as_recorded(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    return x, rate
+# Each takes a mono waveform, its rate and a generator, and gives a waveform and its rate.
 
 
-def _through(to_rate: int, back: bool) -> Change:
-    def change(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        other = soxr.resample(x, rate, to_rate)
-        return (soxr.resample(other, to_rate, rate), rate) if back else (other, to_rate)
-
-    return change
+def _through(x: np.ndarray, rate: int, _: Rng, *, to_hz: int, back: bool = True) -> Sound:
+    other = soxr.resample(x, rate, to_hz)
+    return (soxr.resample(other, to_hz, rate), rate) if back else (other, to_hz)
 
 
-def _coded(kind: str, subtype: str, rate_hz: int, compression: float) -> Change:
-    def change(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        file = io.BytesIO()
-        clipped = np.clip(soxr.resample(x, rate, rate_hz), -1, 1)
-        soundfile.write(
-            file, clipped, rate_hz, format=kind, subtype=subtype, compression_level=compression
-        )
-        file.seek(0)
-        return soundfile.read(file, dtype="float32")
-
-    return change
+def _coded(x: np.ndarray, rate: int, _: Rng, **codec: Any) -> Sound:
+    file = io.BytesIO()
+    clipped = np.clip(soxr.resample(x, rate, 16_000), -1, 1)
+    soundfile.write(file, clipped, 16_000, compression_level=0.9, **codec)
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")
 
 
-def _augmented(name: str, **settings: object) -> Change:
-    config = AugmentationConfig(**settings)  # type: ignore[arg-type]
-
-    def change(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        return augment.apply(x, rate, config, rng=rng, only=name), rate
-
-    return change
+def _noisy(x: np.ndarray, rate: int, rng: Rng, *, snr_db: float) -> Sound:
+    config = AugmentationConfig(noise_snr_db=(snr_db, snr_db))
+    return augment.apply(x, rate, config, rng=rng, only="noise"), rate
 
 
-def _turned(decibels: float) -> Change:
-    def change(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        return np.clip(x * 10 ** (decibels / 20), -1, 1), rate  # overdriven, as a card would
-
-    return change
+def _in_a_room(x: np.ndarray, rate: int, rng: Rng) -> Sound:
+    return augment.apply(x, rate, AugmentationConfig(), rng=rng, only="room"), rate
 
 
-def _late(seconds: float) -> Change:
-    def change(x: np.ndarray, rate: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        return np.concatenate([np.zeros(int(seconds * rate), x.dtype), x]), rate
-
-    return change
+def _turned(x: np.ndarray, rate: int, _: Rng, *, decibels: float) -> Sound:
+    return np.clip(x * 10 ** (decibels / 20), -1, 1), rate  # overdriven, as a card would
 
 
-CONDITIONS: dict[str, Change] = {
-    "as recorded": _as_recorded,
-    "played at 48 kHz": _through(48_000, back=False),
-    "telephone, 8 kHz": _through(8_000, back=True),
-    "MP3": _coded("MP3", "MPEG_LAYER_III", 16_000, 0.9),
-    "Opus": _coded("OGG", "OPUS", 16_000, 0.9),
-    "noise, 20 dB": _augmented("noise", noise_snr_db=(20.0, 20.0)),
-    "noise, 10 dB": _augmented("noise", noise_snr_db=(10.0, 10.0)),
-    "noise, 5 dB": _augmented("noise", noise_snr_db=(5.0, 5.0)),
-    "reverberation": _augmented("room"),
-    "12 dB louder": _turned(12.0),
-    "12 dB quieter": _turned(-12.0),
-    "a second of silence first": _late(1.0),
+def _late(x: np.ndarray, rate: int, _: Rng) -> Sound:
+    return np.concatenate([np.zeros(rate, x.dtype), x]), rate
+
+
+CONDITIONS: dict[str, Callable[[np.ndarray, int, Rng], Sound]] = {
+    "as recorded": lambda x, rate, _: (x, rate),
+    "played at 48 kHz": partial(_through, to_hz=48_000, back=False),
+    "telephone, 8 kHz": partial(_through, to_hz=8_000),
+    "MP3": partial(_coded, format="MP3", subtype="MPEG_LAYER_III"),
+    "Opus": partial(_coded, format="OGG", subtype="OPUS"),
+    "noise, 20 dB": partial(_noisy, snr_db=20.0),
+    "noise, 10 dB": partial(_noisy, snr_db=10.0),
+    "noise, 5 dB": partial(_noisy, snr_db=5.0),
+    "reverberation": _in_a_room,
+    "12 dB louder": partial(_turned, decibels=12.0),
+    "12 dB quieter": partial(_turned, decibels=-12.0),
+    "a second of silence first": _late,
 }
 
 
@@ -128,17 +116,17 @@ def measure(
     conditions : sequence of str
         Out of ``CONDITIONS``.
     n_clips : int
-        How many test clips, drawn at random once for all conditions; 0 for every clip.
+        So many test clips, drawn at random; 0 is all of them.
     n_jobs : int
-        Processes that compute features; -1 is one for each core.
+        Processes that compute features.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     DataFrame
-        One row per condition: ``n_clips``, ``uar`` with its speaker interval ``low`` and ``high``,
-        mean ``confidence`` and expected calibration error ``ece``. Each clip once, by the model of
+        A row per condition: ``uar`` with the limits ``low`` and ``high`` of its 95 % interval over
+        speakers, mean ``confidence``, calibration error ``ece``. Each clip once, by the model of
         the fold that tests it.
 
     Raises
@@ -147,7 +135,7 @@ def measure(
         When a fold has not been trained, or a clip cannot be read.
     """
     folders = [plan.run_folder(fold.index, seed) for fold in plan.folds]
-    if missing := [folder for folder in folders if not (folder / RUN_FILE).exists()]:
+    if missing := [folder for folder in folders if not is_done(folder)]:
         raise SerError(
             f"{plan.recipe.name}, {plan.protocol}: {len(missing)} of {len(folders)} folds are not "
             f"trained with seed {seed}. Run `ser run {plan.recipe.name} --protocol "
@@ -169,27 +157,21 @@ def measure(
         for fold, test, network in zip(plan.folds, tests, networks, strict=True):
             if not test:
                 continue
-            tested = clips.loc[test]
-            batch = _features(tested, plan.recipe, condition, n_jobs)
-            found = pd.DataFrame(network.predict(batch, verbose=0), columns=[*plan.recipe.classes])
-            known = tested.reset_index()[["clip_id", "speaker", "label"]]
-            tables.append(pd.concat([known.assign(fold=fold.index, seed=seed), found], axis=1))
+            table = clips.loc[test].reset_index()
+            tasks = (delayed(_heard)(row, plan.recipe, condition) for _, row in table.iterrows())
+            batch = np.stack(Parallel(n_jobs, batch_size=16)(tasks))
+            frame = table[["clip_id", "speaker", "label"]].assign(fold=fold.index, seed=seed)
+            frame[list(plan.recipe.classes)] = network.predict(batch, verbose=0)
+            tables.append(frame)
         rows.append(_row(condition, pd.concat(tables, ignore_index=True), plan.recipe.classes))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _features(table: pd.DataFrame, recipe: Recipe, condition: str, n_jobs: int) -> np.ndarray:
-    tasks = (
-        delayed(_one)(clip_path(row), row["pcm_sha256"], recipe, condition)
-        for _, row in table.reset_index().iterrows()
-    )
-    return np.stack(Parallel(n_jobs, batch_size=16)(tasks))
-
-
-def _one(path: Path, content: str, recipe: Recipe, condition: str) -> np.ndarray:
-    recording = decode(path)
-    samples, rate = changed(recording.samples, recording.sample_rate_hz, condition, content=content)
-    return extraction.compute(samples, rate, recipe.audio, recipe.features)
+def _heard(row: pd.Series, recipe: Recipe, condition: str) -> np.ndarray:
+    """Compute the features of one changed recording."""
+    clip = decode(clip_path(row))
+    found = changed(clip.samples, clip.sample_rate_hz, condition, content=row["pcm_sha256"])
+    return extraction.compute(*found, recipe.audio, recipe.features)
 
 
 def _row(condition: str, predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, object]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ser import experiments
 from ser.config import Recipe, changed, stable_hash, to_dict
-from ser.experiments.plans import Plan, plan
-from ser.experiments.runner import load_parts, pretrain
 from ser.models import backend
 from ser.project import SerError, paths, shown, unknown, write_json, writing
 
@@ -90,7 +90,7 @@ def tune(
     space = SPACE if space is None else dict(space)
     distributions = {name: _distribution(name, part) for name, part in space.items()}
     recipe = changed(recipe, {"training.refit": False})
-    base = plan(recipe, protocol, table)
+    base = experiments.plan(recipe, protocol, table)
     if not set(folds) <= set(range(len(base.folds))) or not folds:
         raise SerError(f"protocol {base.protocol} has folds 0 to {len(base.folds) - 1}.")
     name = stable_hash(recipe, base.fingerprint, space, list(folds), seed)
@@ -103,23 +103,25 @@ def tune(
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=5),
     )
-    _give_back(study)
+    for killed in _trials(study, "RUNNING"):  # what a killed call was trying comes first
+        study.tell(killed.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(killed.params)
     report = paths().reports / "tuning" / recipe.name / base.protocol
-    print(f"{recipe.name}, {base.protocol}: {_counted(study)} of {n_trials} trials done before.")
-    while _counted(study) < n_trials:
+    n_done = len(_trials(study, "COMPLETE", "PRUNED"))
+    print(f"{recipe.name}, {base.protocol}: {n_done} of {n_trials} trials done before.")
+    for number in range(n_done, n_trials):
+        # what is drawn follows from the trial's number, however often the search was stopped
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
         trial = study.ask(distributions)
         try:
             other = dataclasses.replace(base, recipe=changed(recipe, trial.params))
-            value = _value(other, trial, folds, seed, home)
+            done = study.tell(trial, _value(other, trial, folds, seed, home))
         except optuna.TrialPruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            done = study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         except SerError:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
-        else:
-            study.tell(trial, value)
-        _print(study, trial.number, n_trials)
+        _print(study, done, f"{number + 1}/{n_trials}")
         _write(study, recipe, report)
     print(f"Trials: {shown(report / 'trials.csv')}; the best: {shown(report / 'best.json')}")
     return study
@@ -130,10 +132,8 @@ def view(study: optuna.Study, name: str) -> Any:
     optuna = _optuna()
     if name not in VIEWS:
         raise unknown(f"no view {name!r}", VIEWS, name)
-    if _completed(study) < 2:
-        raise SerError(
-            f"{_completed(study)} trials have finished; {name} needs two. Run more trials."
-        )
+    if (n := len(_trials(study, "COMPLETE"))) < 2:
+        raise SerError(f"{n} trials have finished; {name} needs two. Run more trials.")
     value = {} if name == "epochs" else {"target_name": VALUE}
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullFormatter
@@ -172,18 +172,18 @@ def _optuna() -> Any:
     return optuna
 
 
+def _trials(study: optuna.Study, *states: str) -> list[Any]:
+    return [trial for trial in study.trials if trial.state.name in states]
+
+
 def _distribution(name: str, part: Any) -> optuna.distributions.BaseDistribution:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna import distributions as kinds
 
     try:
         if isinstance(part, (list, tuple)):
-            return CategoricalDistribution(list(part))
+            return kinds.CategoricalDistribution(list(part))
         whole = isinstance(part["low"], int) and isinstance(part["high"], int)
-        return (IntDistribution if whole else FloatDistribution)(**part)
+        return (kinds.IntDistribution if whole else kinds.FloatDistribution)(**part)
     except (TypeError, KeyError, ValueError) as error:
         raise SerError(
             f"{name}: expected a list of choices, or {{'low': …, 'high': …}} with 'log' or 'step' "
@@ -191,43 +191,25 @@ def _distribution(name: str, part: Any) -> optuna.distributions.BaseDistribution
         ) from error
 
 
-def _give_back(study: optuna.Study) -> None:
-    """Queue again what a killed call was trying."""
-    from optuna.trial import TrialState
-
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
-
-
-def _counted(study: optuna.Study) -> int:
-    from optuna.trial import TrialState
-
-    return len(study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)))
-
-
-def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, home: Path) -> float:
+def _value(
+    plan: experiments.Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, home: Path
+) -> float:
     """Train the folds of a trial; give the mean UAR on validation speakers, in the kept epoch."""
     keras: Any = backend.load()
     import optuna
 
+    from ser import models
     from ser.training import fitting
 
-    class Report(keras.callbacks.Callback):
-        """Tell the study about each epoch, and stop a training that falls behind."""
+    def tell(before: int, epoch: int, logs: dict[str, float]) -> None:
+        trial.report(float(logs["val_uar"]), before + epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
 
-        def __init__(self, begun: int) -> None:
-            super().__init__()
-            self.begun = begun
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            trial.report(float((logs or {})["val_uar"]), self.begun + epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-    values = []
+    begun, values = experiments.pretrain(plan, seed, every=0), []
     for number, fold in enumerate(folds):
-        _, parts = load_parts(plan, fold, names=("train", "validation"))
+        _, parts = experiments.load_parts(plan, fold, names=("train", "validation"))
+        before = number * plan.recipe.training.epochs
         model, _ = fitting.fit(
             plan.recipe,
             parts["train"],
@@ -235,8 +217,8 @@ def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, hom
             home / stable_hash(plan.recipe) / f"fold-{fold}-seed-{seed}",
             seed=seed,
             every=0,
-            start=pretrain(plan, seed, every=0),
-            callbacks=[Report(number * plan.recipe.training.epochs)],
+            start=models.load(begun) if begun else None,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=partial(tell, before))],
         )
         validation = parts["validation"]
         guesses = fitting.predict(model, validation.features, validation.clips).argmax(axis=1)
@@ -245,23 +227,13 @@ def _value(plan: Plan, trial: optuna.Trial, folds: Sequence[int], seed: int, hom
     return float(np.mean(values))
 
 
-def _print(study: optuna.Study, number: int, n_trials: int) -> None:
-    trial = study.trials[number]
+def _print(study: optuna.Study, trial: Any, place: str) -> None:
     stopped = trial.state.name == "PRUNED"  # its value is then that of its last epoch
-    value = "stopped early" if stopped else f"validation UAR {100 * (trial.value or 0):.1f} %"
-    best = f"; best {100 * study.best_value:.1f} %" if _completed(study) else ""
-    settings = ", ".join(f"{k.split('.')[-1]} {_short(v)}" for k, v in trial.params.items())
-    print(f"trial {_counted(study)}/{n_trials}: {value}{best}; {settings}", flush=True)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, float) else str(value)
-
-
-def _completed(study: optuna.Study) -> int:
-    from optuna.trial import TrialState
-
-    return len(study.get_trials(states=(TrialState.COMPLETE,)))
+    value = "stopped early" if stopped else f"validation UAR {100 * trial.value:.1f} %"
+    best = f"; best {100 * study.best_value:.1f} %" if _trials(study, "COMPLETE") else ""
+    found = {name.split(".")[-1]: value for name, value in trial.params.items()}
+    settings = [f"{k} {v:.2g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items()]
+    print(f"trial {place}: {value}{best}; {', '.join(settings)}", flush=True)
 
 
 def _write(study: optuna.Study, recipe: Recipe, folder: Path) -> None:
@@ -271,6 +243,6 @@ def _write(study: optuna.Study, recipe: Recipe, folder: Path) -> None:
     frame = frame.rename(columns={"value": "validation_uar", "duration": "seconds"})
     with writing(folder / "trials.csv") as temporary:
         frame.to_csv(temporary, index=False, float_format="%.6g")
-    if _completed(study):
+    if _trials(study, "COMPLETE"):
         best = dataclasses.replace(changed(recipe, study.best_params), name=f"{recipe.name}-tuned")
         write_json(folder / "best.json", to_dict(best))

@@ -1,4 +1,16 @@
-"""The four splits. A split is made of rows: (clip, variant), variant 0 being the original."""
+"""The four splits of the leakage ladder, from the published one to an honest one.
+
+Rung ``a`` leaks on purpose, as published work does; it is the only code of this package that does,
+and nothing but the ladder calls it. A split is made of rows: (clip, variant), variant 0 being the
+original.
+
+- ``a``, as published: rows drawn at random, augmented copies of a clip on both sides, features
+  normalised over all rows, the epoch chosen on the test rows;
+- ``b``, other clips: the copies of a clip stay together, statistics come from the training clips,
+  the epoch from validation clips;
+- ``c``, other texts too: no sentence is in two parts, as far as the corpus has enough of them;
+- ``d``, other speakers: no speaker is in two parts.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,223 @@
+"""Which corpora there are, and where each lies on this machine."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ser.corpora import own
+from ser.corpora.base import EMOTIONS, ClipName, Corpus
+from ser.corpora.folders import walk
+from ser.project import SerError, paths, read_json, unknown, write_json
+
+# To add a corpus: write its file beside these, with a `CORPUS`, and name it here.
+BUILT_IN = ("crema_d", "demo", "emodb", "ravdess", "savee", "tess")
+
+
+@functools.cache
+def _registry() -> dict[str, Corpus]:
+    modules = (importlib.import_module(f"ser.corpora.{name}") for name in BUILT_IN)
+    return {module.CORPUS.name: module.CORPUS for module in modules}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all known corpora, built-in ones and the reader's own, sorted."""
+    return tuple(sorted({*_registry(), *_own()}))
+
+
+def get(name: str) -> Corpus:
+    """Return a corpus by name; SerError, with the names there are, where there is none."""
+    if name in _registry():
+        return _registry()[name]
+    if name in (definitions := _own()):
+        return own.corpus_of(name, definitions[name])
+    raise unknown(f"no corpus named {name!r}", names(), name, word="Known")
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """Return the labels that occur in a corpus: common ones first, then those of its own."""
+    corpus = get(name)
+    found = set(corpus.labels)
+    if not found:
+        found = {clip.emotion or clip.emotion_raw for _, clip in scan(name, locate(name))[0]}
+    return (*(e for e in EMOTIONS if e in found), *sorted(found - set(EMOTIONS)))
+
+
+def _locations_file() -> Path:
+    return paths().raw / "locations.json"
+
+
+def _remembered() -> dict[str, Any]:
+    """Read what the user pointed at: corpus name to folder, or to the definition of an own one."""
+    file = _locations_file()
+    if not file.exists():
+        return {}
+    found = read_json(file)
+    if not isinstance(found, dict) or not all(isinstance(v, (str, dict)) for v in found.values()):
+        raise SerError(
+            f"{file}: expected corpus names and folders, found something else. Move the file away "
+            "and run `ser data add` again."
+        )
+    return found
+
+
+def remember(name: str, where: str | dict[str, Any]) -> None:
+    """Keep where a corpus lies, for later processes."""
+    write_json(_locations_file(), {**_remembered(), name: where})
+
+
+def _own() -> dict[str, dict[str, Any]]:
+    return {name: value for name, value in _remembered().items() if isinstance(value, dict)}
+
+
+def _adopted(name: str) -> str | None:
+    found = _remembered().get(name)
+    return found["path"] if isinstance(found, dict) else found
+
+
+def _find(name: str) -> Path | None:
+    adopted = _adopted(name)
+    candidates = [Path(adopted)] if adopted else []
+    shelves = os.environ.get("SER_CORPORA", "").split(os.pathsep)
+    candidates += [Path(shelf).expanduser().absolute() / name for shelf in shelves if shelf]
+    candidates.append(paths().raw / name)
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def locate(name: str) -> Path:
+    """Find the folder that holds a corpus.
+
+    Adopted folders come first (`adopt`), then ``NAME`` in each folder of the environment variable
+    ``SER_CORPORA``, then ``data/raw/NAME``.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Path
+        An existing folder.
+
+    Raises
+    ------
+    SerError
+        When the name is unknown, or the corpus is nowhere; says how to get it.
+    """
+    corpus = get(name)
+    folder = _find(name)
+    if folder is not None:
+        return folder
+    gone = _adopted(name)
+    where = f" (its adopted folder {gone} is gone)" if gone else ""
+    by_download = f"`ser data download {name}` or " if _downloadable(corpus) else ""
+    raise SerError(
+        f"{name}: not on this machine{where}. Get it with {by_download}`ser data add {name} PATH`."
+    )
+
+
+def _downloadable(corpus: Corpus) -> bool:
+    return bool(corpus.archives or corpus.kaggle) or corpus.name == "demo"
+
+
+def available() -> dict[str, Path]:
+    """Return the corpora that are on this machine."""
+    found = {name: _find(name) for name in names()}
+    return {name: folder for name, folder in found.items() if folder is not None}
+
+
+def adopt(name: str, path: Path | str) -> Path:
+    """Use a folder that the user already has, where it lies."""
+    get(name)
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise SerError(
+            f"{path}: expected the folder that holds {name}, found {found}. Unpack an archive "
+            "first, and name the folder."
+        )
+    clips, unknown = scan(name, folder)
+    if not clips:
+        example = f" (for example {unknown[0]})" if unknown else ""
+        raise SerError(
+            f"{path}: no file name there fits {name}; found {len(unknown)} other recordings"
+            f"{example}. Name the folder that holds the corpus under its original file names."
+        )
+    folder = folder.resolve()
+    remember(name, str(folder))
+    return folder
+
+
+def scan(name: str, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
+    """List the recordings of a corpus by their names.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    root : path
+        The corpus' folder, as `locate` gives it.
+
+    Returns
+    -------
+    clips : list of (Path, ClipName)
+        Paths relative to `root`, sorted by clip id, each clip once: where an archive holds it
+        several times, a lossless file wins over a lossy one and sound over video, then the least
+        nested path, then the shortest, then the first by name.
+    unknown : list of Path
+        Recordings (and folders that cannot be read) whose names the corpus does not explain,
+        relative to `root`.
+    """
+    return scan_files(get(name), Path(root))
+
+
+def scan_files(corpus: Corpus, root: Path) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
+    """Do what `scan` does for a corpus that need not be known by name."""
+    best: dict[str, tuple[Path, ClipName]] = {}
+    files, unknown = walk(root) if corpus.files is None else (list(corpus.files), [])
+    for path in files:  # the best file of a clip comes first
+        clip = corpus.parse(path)
+        if clip is None:
+            unknown.append(path)
+        else:
+            best.setdefault(corpus.canonical(path), (path, clip))
+    return [best[stem] for stem in sorted(best)], sorted(unknown)
+
+
+def choose(text: str) -> tuple[str, ...]:
+    """Read a list of corpora as users write it.
+
+    Parameters
+    ----------
+    text : str
+        Names with commas between them, or ``all`` for every real corpus on this machine.
+
+    Returns
+    -------
+    tuple of str
+        Names, each once.
+
+    Raises
+    ------
+    SerError
+        When a name is unknown, or ``all`` finds no corpus.
+
+    Examples
+    --------
+    >>> choose("ravdess, savee")
+    ('ravdess', 'savee')
+    """
+    if text.strip() == "all":
+        found = tuple(name for name in available() if name != "demo")
+        if not found:
+            raise SerError(
+                "no corpus on this machine. Run `ser data download ravdess`, or try "
+                "`ser data download demo`."
+            )
+        return found
+    chosen = dict.fromkeys(part.strip() for part in text.split(",") if part.strip())
+    return tuple(get(name).name for name in chosen)
