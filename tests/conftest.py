@@ -163,13 +163,13 @@ def finished_bundle(finished_run, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def one_bundle(tmp_path_factory, demo_shelf) -> Path:
-    """A folder with a committee, ``model.keras``, and its ``bundle``: ONNX only, calibrated."""
+    """A folder with an ensemble, ``model.keras``, and its ``bundle``: ONNX only, calibrated."""
     from test_export import save, speech
 
     from ser.export.writer import export
 
     folder = tmp_path_factory.mktemp("one")
-    file = save("committee", folder / "model.keras", speech(demo_shelf, 4))
+    file = save("ensemble", folder / "model.keras", speech(demo_shelf, 4))
     export(file, folder / "bundle", temperature=2.0, threshold=0.4, kinds=("onnx",))
     return folder
 

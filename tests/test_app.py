@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 @pytest.fixture(scope="module")
 def clip(demo_shelf):
-    return sorted(demo_shelf.rglob("*.wav"))[3]
+    return sorted(demo_shelf.rglob("*.opus"))[3]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_messages(one_bundle, clip, tmp_path):
 
 def test_the_card_is_the_bundles_own(one_bundle, tmp_path):
     model = load_model(one_bundle / "bundle")
-    assert "Recipe: committee" in app.card_of(model, one_bundle / "bundle")
+    assert "Recipe: ensemble" in app.card_of(model, one_bundle / "bundle")
     (tmp_path / "README.md").write_text("# Mine")
     assert app.card_of(model, tmp_path) == "# Mine"
 
@@ -193,7 +193,7 @@ def test_upload_a_clip_and_see_the_answer(page, browser, clip, width):
 def test_an_example_can_be_asked_about_again(page, browser):
     view = browser.new_page()
     view.goto(page)
-    view.get_by_text("synthetic-angry.wav").first.click()
+    view.get_by_text("synthetic-angry.opus").first.click()
     view.wait_for_selector("audio, .waveform-container", state="attached", timeout=30_000)
     for _ in range(2):
         view.click("#ask")

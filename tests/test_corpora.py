@@ -193,11 +193,11 @@ def test_adding_a_corpus_is_adding_a_file(tmp_path, monkeypatch):
         source.replace('name="tess"', 'name="newcomer"'), encoding="utf-8"
     )
     monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(tmp_path)])
-    corpora._registry.cache_clear()
+    registry._registry.cache_clear()
     try:
         assert "newcomer" in corpora.names()
     finally:
-        corpora._registry.cache_clear()
+        registry._registry.cache_clear()
 
 
 def test_unknown_corpus_lists_the_known_ones():

@@ -163,7 +163,7 @@ def publish(server, monkeypatch):
     def publish(**changes):
         described = describe(server.url, server.body, **changes)
         others = {name: corpora.get(name) for name in corpora.names() if name != "savee"}
-        monkeypatch.setattr(corpora, "_registry", lambda: {**others, "savee": described})
+        monkeypatch.setattr(registry, "_registry", lambda: {**others, "savee": described})
         return described.archives[0]
 
     publish()
@@ -309,7 +309,7 @@ from ser.corpora import download
 sys.path.insert(0, {tests!r})
 from test_download import describe
 body = Path({body!r}).read_bytes()
-corpora._registry = lambda: {{"savee": describe({url!r}, body)}}
+registry._registry = lambda: {{"savee": describe({url!r}, body)}}
 download.download("savee", progress=False)
 """
 

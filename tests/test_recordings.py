@@ -66,7 +66,7 @@ def test_bytes_are_decoded_as_their_file_is(shelf):
 
 
 def test_a_recording_through_a_pipe(one_bundle, demo_shelf):
-    clip = sorted(demo_shelf.rglob("*.wav"))[3]
+    clip = sorted(demo_shelf.rglob("*.opus"))[3]
     done = ser_command(
         "predict", "-", "--json", "-m", one_bundle / "bundle", stdin=clip.read_bytes()
     )
@@ -78,7 +78,7 @@ def test_a_recording_through_a_pipe(one_bundle, demo_shelf):
 
 
 def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_path):
-    clips = sorted(demo_shelf.rglob("*.wav"))[:2]
+    clips = sorted(demo_shelf.rglob("*.opus"))[:2]
     for clip in clips:
         (tmp_path / clip.name).write_bytes(clip.read_bytes())
     (tmp_path / "z.wav").write_text("no sound")

@@ -33,7 +33,7 @@ def model():
 @pytest.fixture(scope="module")
 def speech(demo_shelf):
     """About six seconds of speech without long pauses, root mean square 0.1."""
-    clips = [decode(p) for p in sorted(demo_shelf.rglob("*.wav"))[:5]]
+    clips = [decode(p) for p in sorted(demo_shelf.rglob("*.opus"))[:5]]
     waveforms = [to_waveform(c.samples, c.sample_rate_hz, AUDIO) for c in clips]
     kept = [w[np.abs(w).cumsum() > 0.01 * np.abs(w).sum()] for w in waveforms]
     joined = np.concatenate(kept)[: 6 * RATE]

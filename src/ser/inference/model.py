@@ -80,7 +80,9 @@ class Prediction:
     mixed: bool = False
     model: str = ""
     in_windows: bool = False
-    attention: tuple[np.ndarray, np.ndarray] | None = dataclasses.field(default=None, repr=False)
+    attention: tuple[np.ndarray, np.ndarray] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def confidence(self) -> float:

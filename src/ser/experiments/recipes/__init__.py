@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ser import corpora
 from ser.config import Recipe, load_recipe
+from ser.corpora import registry
 from ser.experiments import protocols
 from ser.experiments.recipes import (
     best_scratch,
@@ -114,7 +115,7 @@ def on_corpora(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
     has_calm = all("calm" in found for found in labels.values())
     merge = recipe.merge if has_calm or "calm" not in recipe.classes else {"calm": "neutral"}
     found = {merge.get(label, label) for of_corpus in labels.values() for label in of_corpus}
-    own = [label for name in names if name not in corpora.BUILT_IN for label in labels[name]]
+    own = [label for name in names if name not in registry.BUILT_IN for label in labels[name]]
     wanted = dict.fromkeys((*recipe.classes, *(merge.get(label, label) for label in own)))
     classes = tuple(label for label in wanted if label in found)
     if len(classes) < 2:
