@@ -7,7 +7,7 @@ from conftest import ser_command
 from typer.testing import CliRunner
 
 from ser import cli
-from ser.corpora import synthesis
+from ser.corpora.download import download
 
 COMMANDS = (
     "data",
@@ -64,7 +64,6 @@ def test_help_reads(command):
         (["data", "download", "nonsense"], ["Known"]),
         (["evaluate"], ["ser train"]),
         (["evaluate", "/no/such/run"], ["predictions.csv"]),
-        (["predict", "x.wav"], ["ser train"]),
         (["predict", "x.wav", "-m", "no.keras"], ["no model there"]),
         (["report"], ["ser run"]),
     ],
@@ -103,7 +102,7 @@ def test_a_fault_of_the_program_is_one_line_too(root, capsys, monkeypatch):
 
 def test_main_line_on_the_demo_corpus(root, capsys):
     """Data, metadata, features, two epochs, evaluation and an answer, as a new user would."""
-    synthesis.make_demo(progress=False)
+    download("demo", progress=False)
     for arguments in (
         ["data", "list"],
         ["metadata", "-c", "demo"],
@@ -115,11 +114,17 @@ def test_main_line_on_the_demo_corpus(root, capsys):
     ):
         assert ser(*arguments, root=root) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
-    assert "604 clips" in output
+    assert "720 clips" in output
     assert "epoch   2/2" in output
     assert "UAR" in output
-    clip = next((root / "data" / "raw" / "demo").rglob("*.wav"))
-    assert ser("predict", str(clip), root=root) == 0
-    assert " %)" in capsys.readouterr().out
+    clip = str(next((root / "data" / "raw" / "demo").rglob("*.opus")))
+    assert ser("predict", clip, root=root) == 0  # not by the model that was trained last
+    shown = capsys.readouterr()
+    assert " %)" in shown.out
+    assert "model: " in shown.err
+    assert "whisper-tiny" in shown.err
+    assert ser("predict", clip, "-m", "newest", root=root) == 0
+    assert ser("predict", clip, "--json", "--csv", root=root) == 2
+    assert "choose one" in capsys.readouterr().err
     assert ser("evaluate", "--json", root=root) == 0
     assert '"uar"' in capsys.readouterr().out

@@ -79,7 +79,7 @@ def test_a_model_of_statistics_hears_what_it_was_trained_on(model_file, tmp_path
     rows = features.compute(tone(), 16_000, AUDIO, config)
     assert rows.shape == (2, 13)
     expected = network.predict_on_batch(rows[None])[0]
-    np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-6)
+    np.testing.assert_allclose(list(answer.values()), expected, atol=1e-6)
 
 
 def test_file_and_array_give_the_same_answer(model, tmp_path):

@@ -107,23 +107,28 @@ def test_a_long_recording_is_answered_stretch_by_stretch(one_bundle, demo_shelf,
     assert image.read_bytes().startswith(b"\x89PNG")
     done = ser_command("predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    starts = [float(row["start_s"]) for row in rows]
-    assert len(rows) > 1
+    assert [row["part"] for row in rows] == ["recording", *["segment"] * (len(rows) - 1)]
+    assert float(rows[0]["end_s"]) == pytest.approx(len(waveform) / 16_000, abs=0.01)
+    starts = [float(row["start_s"]) for row in rows[1:]]
+    assert len(rows) > 2
     assert starts == sorted(starts)
     assert starts[0] > 0.5
 
 
 def test_terminal_shows_short_and_long(capsys):
-    answer = {
-        "file": "a.wav",
-        "label": "sad",
-        "probabilities": {"angry": 0.3, "sad": 0.7},
-        "warnings": ["clipped"],
-        "duration_s": 2.0,
-    }
-    terminal.show_answer(answer)
-    assert "█" in capsys.readouterr().out
-    terminal.show_answer(answer, short=True)
-    assert capsys.readouterr().out.splitlines() == ["a.wav: sad (70 %)", "  note: clipped"]
-    terminal.show_answer({**answer, "timeline": []})
-    assert "nobody speaks" in capsys.readouterr().out
+    answer = inference.Prediction(
+        label="sad",
+        probabilities={"angry": 0.3, "sad": 0.7},
+        warnings=["clipped"],
+        duration_s=2.0,
+    )
+    terminal.show_answer("a.wav", answer)
+    shown = capsys.readouterr().out
+    assert "a.wav: sad (70 %)" in shown
+    assert "█" in shown
+    assert "note: clipped" in shown
+    terminal.show_answer("a.wav", answer, short=True)
+    assert capsys.readouterr().out.splitlines() == ["a.wav: sad (70 %)"]
+    nobody = inference.Prediction(label="", probabilities={}, duration_s=2.0, no_speech=True)
+    terminal.show_answer("a.wav", nobody)
+    assert "a.wav: no speech" in capsys.readouterr().out

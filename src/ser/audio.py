@@ -114,10 +114,7 @@ def _pcm_sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
 def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.ndarray:
     """Mix down, resample and trim."""
     mono = to_mono(samples)
-    if not isinstance(sample_rate_hz, numbers.Real) or not 1e3 <= float(sample_rate_hz) <= 1e6:
-        raise AudioError(
-            f"expected a sample rate of 1,000 to 1,000,000 Hz, found {sample_rate_hz!r}."
-        )
+    check_rate(sample_rate_hz)
     if len(mono) / sample_rate_hz < MIN_DURATION_S:
         raise AudioError(
             f"the recording is {len(mono) / sample_rate_hz:.3f} s long; at least "
@@ -130,6 +127,14 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
 
         mono = librosa.effects.trim(mono, top_db=config.trim_db)[0]
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def check_rate(sample_rate_hz: Any) -> None:
+    """Refuse what is no sample rate of a recording."""
+    if not isinstance(sample_rate_hz, numbers.Real) or not 1e3 <= float(sample_rate_hz) <= 1e6:
+        raise AudioError(
+            f"expected a sample rate of 1,000 to 1,000,000 Hz, found {sample_rate_hz!r}."
+        )
 
 
 def to_mono(samples: Any) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.audio import decode, to_mono, to_waveform, warnings_about
+from ser.audio import check_rate, decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
@@ -294,6 +294,7 @@ def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, fl
         return recording.samples, float(recording.sample_rate_hz)
     if sample_rate_hz is None:
         raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
+    check_rate(sample_rate_hz)
     return np.asarray(audio), float(sample_rate_hz)
 
 
