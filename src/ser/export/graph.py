@@ -28,12 +28,16 @@ def graph(
     n_clips: int = -1,
 ) -> Callable[[Any], dict[str, Any]]:
     """Put front end, model and calibration together."""
-    if backend.load().config.backend() != "tensorflow":
+    keras: Any = backend.load()
+    if keras.config.backend() != "tensorflow":
         raise SerError("exporting needs TensorFlow: leave KERAS_BACKEND unset.")
     import tensorflow as tf
 
     waveform_graph.prepare(features)
     heard = models.with_attention(model)
+    for layer in heard._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):  # else they became inputs of the graph
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")])
     def answer(waveform: Any) -> dict[str, Any]:

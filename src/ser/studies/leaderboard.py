@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,8 @@ MARKS = {
     for name in ("results", "ladder")
 }
 REFERENCE = "mfcc-attention"
-COMPARED = (
-    "protocol",
-    "recipe",
-    "reference",
-    "uar",
-    "reference_uar",
-    "difference",
-    "low",
-    "high",
-    "p_value",
-)
+COMPARED = ("protocol", "recipe", "reference", "uar", "reference_uar", "difference")
+COMPARED += ("low", "high", "p_value")
 
 
 def collect() -> list[dict[str, Any]]:
@@ -52,20 +45,10 @@ def compare(rows: list[dict[str, Any]]) -> pd.DataFrame:
             continue
         first, second = (pd.read_csv(folder / "predictions.csv") for folder in pair)
         result = evaluation.paired_bootstrap(first, second, row["classes"])
-        low, high = result["interval_95"] or (None, None)
-        found.append(
-            {
-                "protocol": row["protocol"],
-                "recipe": row["recipe"],
-                "reference": REFERENCE,
-                "uar": result["second"],
-                "reference_uar": result["first"],
-                "difference": result["difference"],
-                "low": low,
-                "high": high,
-                "p_value": result["p_value"],
-            }
-        )
+        limits = result["interval_95"] or (None, None)
+        scores = [result[name] for name in ("second", "first", "difference")]
+        names = row["protocol"], row["recipe"], REFERENCE
+        found.append((*names, *scores, *limits, result["p_value"]))
     return pd.DataFrame(found, columns=list(COMPARED))
 
 
@@ -131,6 +114,8 @@ def ladder_table(rows: pd.DataFrame) -> str:
 
 def update() -> list[Path]:
     """Put the tables into the README between their marks, and draw the figures of all reports."""
+    from ser import plots
+
     rows = collect()
     if not rows:
         raise SerError(f"no report under {shown(paths().reports)}. Make one with `ser run`.")
@@ -147,7 +132,10 @@ def update() -> list[Path]:
     if list(ladders.glob("*/metrics.json")):
         measured = ladder.write_table(ladders)
         text = _filled(text, "ladder", ladder_table(measured))
-        written += [ladders / "ladder.csv", _ladder_figure(measured, ladders)]
+        human = ladders / "human.json"
+        listeners = read_json(human)["accuracy"] if human.exists() else None
+        draw = partial(plots.ladder, measured, listeners)
+        written += [ladders / "ladder.csv", _drawn(ladders / "ladder.png", lambda: draw()[0])]
     with writing(readme) as temporary:
         temporary.write_text(text, encoding="utf-8")
     for row in rows:
@@ -163,49 +151,35 @@ def _filled(text: str, name: str, content: str) -> str:
     return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
 
 
-def _ladder_figure(measured: pd.DataFrame, folder: Path) -> Path:
-    import matplotlib.pyplot as plt
-
-    from ser import plots
-
-    human = folder / "human.json"
-    listeners = read_json(human)["accuracy"] if human.exists() else None
-    with plots.style():
-        figure = plots.ladder(measured, listeners)[0].get_figure(root=True)
-        with writing(folder / "ladder.png") as temporary:
-            figure.savefig(temporary, dpi=130, bbox_inches="tight")
-        plt.close(figure)
-    return folder / "ladder.png"
-
-
 def figures(folder: Path) -> list[Path]:
     """Draw the figures of a report."""
-    import matplotlib.pyplot as plt
-
-    from ser import evaluation, plots
+    from ser import plots
 
     predictions = pd.read_csv(folder / "predictions.csv")
     metrics = read_json(folder / "metrics.json")
     classes = metrics["classes"]
+    counts = evaluation.confusion(predictions, classes)
+    bins = evaluation.reliability(predictions, classes)
     drawings = {
-        "confusion": lambda: plots.confusion_matrix(
-            evaluation.confusion(predictions, classes), classes
-        ),
+        "confusion": lambda: plots.confusion_matrix(counts, classes),
         "speakers": lambda: plots.per_speaker_recall(metrics["per_speaker"]),
-        "reliability": lambda: plots.reliability_diagram(
-            evaluation.reliability(predictions, classes)
-        ),
+        "reliability": lambda: plots.reliability_diagram(bins),
     }
     if metrics.get("per_pair"):
         drawings["pairs"] = lambda: plots.cross_corpus(metrics["per_pair"])
-    written = []
-    for name, draw in drawings.items():
-        with plots.style():
-            figure = draw().get_figure(root=True)
-            path = folder / "figures" / f"{name}.png"
-            assert figure is not None  # a fresh Axes always has one
-            with writing(path) as temporary:
-                figure.savefig(temporary, dpi=130, bbox_inches="tight")
-            plt.close(figure)
-        written.append(path)
-    return written
+    home = folder / "figures"
+    return [_drawn(home / f"{name}.png", draw) for name, draw in drawings.items()]
+
+
+def _drawn(path: Path, draw: Callable[[], Any]) -> Path:
+    """Draw into a figure of its own, and write that."""
+    import matplotlib.pyplot as plt
+
+    from ser import plots
+
+    with plots.style():
+        figure = draw().get_figure(root=True)
+        with writing(path) as temporary:
+            figure.savefig(temporary, dpi=130, bbox_inches="tight")
+        plt.close(figure)
+    return path

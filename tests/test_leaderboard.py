@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from ser import evaluation
-from ser.config import Recipe, from_dict, to_dict
+from ser.config import to_dict
 from ser.experiments import recipes
-from ser.project import SerError, paths, read_json
-from ser.studies import ladder
-from ser.studies import leaderboard as summary
+from ser.project import SerError, paths
+from ser.studies import ladder, leaderboard
 
-BEGIN, END = summary.MARKS["results"]
+BEGIN, END = leaderboard.MARKS["results"]
 README = f"before\n\n{BEGIN}\nstale\n{END}\n\nafter\n"
 
 
@@ -41,7 +40,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_table_is_put_between_the_marks(project):
-    written = summary.update()
+    written = leaderboard.update()
     text = (project / "README.md").read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -71,7 +70,7 @@ def test_recipes_are_compared_on_the_same_clips(project):
     better.to_csv(folder / "predictions.csv", index=False)
     metrics = evaluation.metrics(better, recipe.classes, n_bootstrap=200)
     (folder / "metrics.json").write_text(json.dumps({**metrics, "n_parameters": 1234}))
-    summary.update()
+    leaderboard.update()
     compared = pd.read_csv(paths().reports / "comparisons.csv")
     assert list(compared["recipe"]) == [recipe.name]
     assert compared["uar"].item() == 1
@@ -84,18 +83,18 @@ def test_recipes_are_compared_on_the_same_clips(project):
     assert text.count("*published: 62.3 UAR") == 1  # once per protocol
     six = {**metrics, "classes": list(recipe.classes)[:6]}  # other classes cannot be compared
     (folder / "metrics.json").write_text(json.dumps({**six, "n_parameters": 1234}))
-    assert summary.compare(summary.collect()).empty
+    assert leaderboard.compare(leaderboard.collect()).empty
 
 
 def test_a_second_call_changes_nothing(project):
-    summary.update()
+    leaderboard.update()
     first = (project / "README.md").read_bytes()
-    summary.update()
+    leaderboard.update()
     assert (project / "README.md").read_bytes() == first
 
 
 def test_a_ladder_gets_a_table_and_a_figure(project):
-    begin, end = summary.MARKS["ladder"]
+    begin, end = leaderboard.MARKS["ladder"]
     score = {"mean": 0.5, "std": 0.0, "interval_95": [0.4, 0.625]}
     rungs = {
         rung: {"title": title, "accuracy": score, "uar": score, "n_seeds": 3}
@@ -105,50 +104,31 @@ def test_a_ladder_gets_a_table_and_a_figure(project):
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"chance": 1 / 7, **rungs}))
     with pytest.raises(SerError, match="ladder: begin"):
-        summary.update()
+        leaderboard.update()
     assert (project / "README.md").read_text(encoding="utf-8") == README
     (project / "README.md").write_text(f"{README}{begin}\n{end}\nend\n", encoding="utf-8")
-    written = [path.as_posix() for path in summary.update()]
+    written = [path.as_posix() for path in leaderboard.update()]
     assert {"reports/ladder/ladder.csv", "reports/ladder/ladder.png"} <= set(written)
     assert (folder.parent / "ladder.png").stat().st_size > 1000
     text = (project / "README.md").read_text(encoding="utf-8")
     inside = text.split(begin)[1].split(end)[0]
-    assert inside.strip() == summary.ladder_table(ladder.write_table())
+    assert inside.strip() == leaderboard.ladder_table(ladder.write_table())
     assert inside.count("50.0 (40-62)") == 4
     assert "| `tess` | 96.9 |" in inside
     assert "mfcc-attention" in text.split(BEGIN)[1].split(END)[0]
     assert text.endswith("\nend\n")
-    summary.update()
+    leaderboard.update()
     assert (project / "README.md").read_text(encoding="utf-8") == text
 
 
 def test_readme_without_marks_is_left_alone(project):
     (project / "README.md").write_text("nothing here", encoding="utf-8")
     with pytest.raises(SerError, match="expected the two lines"):
-        summary.update()
+        leaderboard.update()
     assert (project / "README.md").read_text(encoding="utf-8") == "nothing here"
 
 
 def test_no_report_says_how_to_make_one(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_ROOT", str(tmp_path))
     with pytest.raises(SerError, match="ser run"):
-        summary.update()
-
-
-def test_the_committed_readme_is_true(request):
-    """The table in the repository is what its reports give."""
-    text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
-    shown = text.split(BEGIN)[1].split(END)[0].strip()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SER_ROOT", str(request.config.rootpath))
-        rows = summary.collect()
-        assert shown == summary.table(rows, summary.compare(rows))
-
-
-def test_committed_reports_are_of_the_recipes_as_they_are_now():
-    """Else `ser run RECIPE --protocol PROTOCOL` would not give the README's numbers."""
-    for file in sorted(paths().reports.glob("*/*/recipe.json")):
-        name, protocol = file.parts[-3:-1]
-        if name in recipes.RECIPES:
-            made_with = from_dict(Recipe, read_json(file), source=str(file))
-            assert made_with == recipes.on_protocol(recipes.get(name), protocol), (name, protocol)
+        leaderboard.update()
