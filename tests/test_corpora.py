@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import shutil
+import sys
+import types
 from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
@@ -12,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser import corpora
-from ser.corpora import crema_d, emodb, facts, ravdess, savee, tess
+from ser.cache import Cache
+from ser.corpora import crema_d, emodb, facts, ravdess, registry, savee, tess
 from ser.project import SerError
 
 
@@ -187,12 +190,11 @@ def test_every_corpus_says_where_it_comes_from():
             assert getattr(corpus, field), f"{name} lacks {field}"
 
 
-def test_adding_a_corpus_is_adding_a_file(tmp_path, monkeypatch):
-    source = Path(tess.__file__).read_text(encoding="utf-8")
-    (tmp_path / "newcomer.py").write_text(
-        source.replace('name="tess"', 'name="newcomer"'), encoding="utf-8"
-    )
-    monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(tmp_path)])
+def test_adding_a_corpus_is_its_file_and_its_name(monkeypatch):
+    module = types.ModuleType("ser.corpora.newcomer")
+    module.CORPUS = dataclasses.replace(tess.CORPUS, name="newcomer")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, "newcomer"))
     registry._registry.cache_clear()
     try:
         assert "newcomer" in corpora.names()
@@ -292,15 +294,15 @@ def test_scan_survives_symlink_loops(tmp_path):
 # Facts ------------------------------------------------------------------------------------------
 
 
-def test_facts_are_remembered_until_the_file_changes(tmp_path):
+def test_facts_are_remembered_until_the_file_changes(tmp_path, monkeypatch):
     clips = [tmp_path / f"{i}.wav" for i in range(3)]
     for i, path in enumerate(clips):
         write_tone(path, seed=i)
-    cache = tmp_path / "cache" / "facts.jsonl"
+    cache = Cache(tmp_path / "cache" / "facts.sqlite")
     first = facts.measure_all(clips, cache, progress=False)
-    before = cache.read_bytes()
+    monkeypatch.setattr(facts, "measure", lambda path: 1 / 0)  # nothing is measured again
     assert facts.measure_all(clips, cache, progress=False) == first
-    assert cache.read_bytes() == before, "the second call measured again"
+    monkeypatch.undo()
     write_tone(clips[1], seed=9)
     os.utime(clips[1], ns=(1, 1))
     second = facts.measure_all(clips, cache, progress=False)
@@ -308,24 +310,25 @@ def test_facts_are_remembered_until_the_file_changes(tmp_path):
     assert second[clips[0]] == first[clips[0]]
 
 
-def test_a_damaged_cache_costs_only_its_damaged_lines(tmp_path):
+def test_a_damaged_cache_costs_a_second_look(tmp_path):
     clips = [tmp_path / f"{i}.wav" for i in range(4)]
     for i, path in enumerate(clips):
         write_tone(path, seed=i)
-    cache = tmp_path / "facts.jsonl"
+    cache = Cache(tmp_path / "facts.sqlite")
     first = facts.measure_all(clips, cache, progress=False)
-    text = cache.read_text()
-    cache.write_text(text[: len(text) - 100] + "")  # killed in the middle of the last line
-    assert facts.measure_all(clips, cache, progress=False) == first
-    cache.write_bytes(b"\xff\xfe not json\n[1, {}]\n" + cache.read_bytes())
-    assert facts.measure_all(clips, cache, progress=False) == first
+    cache.close()
+    whole = cache.file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"\xff" * 5_000, b""):
+        cache.close()
+        cache.file.write_bytes(damaged)
+        assert facts.measure_all(clips, cache, progress=False) == first
 
 
 def test_a_bad_file_is_a_problem_and_is_seen_once_repaired(tmp_path):
     good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
     write_tone(good)
     bad.write_text("hello")
-    cache = tmp_path / "facts.jsonl"
+    cache = Cache(tmp_path / "facts.sqlite")
     found = facts.measure_all([bad, good], cache, progress=False)
     assert isinstance(found[good], facts.AudioFacts)
     assert found[bad].path == bad

@@ -102,7 +102,7 @@ def test_ctrl_c_ends_with_a_summary(capsys):
     terminal.show_heard(seen)
     shown = capsys.readouterr().out
     assert "1 of 2 answers; the slowest took 20 ms" in shown
-    assert "loud      100.0 %" in shown
+    assert "loud     100.0 %" in shown
     rows = list(csv.DictReader(io.StringIO(terminal.live_csv(seen, ("quiet", "loud")))))
     assert rows[1]["loud"] == "0.8"
     terminal.show_heard([])

@@ -178,7 +178,9 @@ def fetch_from_kaggle(dataset: str, folder: Path, *, progress: bool = True) -> P
             status = error.response.status_code if error.response is not None else 0
             raise SerError(f"{dataset}: {_refusal(status)}") from error
         except requests.RequestException as error:
-            raise SerError(f"{dataset}: Kaggle broke off the transfer. {AGAIN}") from error
+            raise SerError(
+                f"{dataset}: Kaggle cannot be reached, or broke off the transfer. {AGAIN}"
+            ) from error
         except ValueError as error:
             raise SerError(f"{dataset}: {error}. Run the same command again.") from error
     return folder / f"{dataset.split('/')[1]}.zip"
