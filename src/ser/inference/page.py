@@ -78,14 +78,12 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
         return None  # a model without attention: there is nothing to draw
     with _DRAWING, plots.style():
         figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
-        plt.close(figure)
         if found.attention is None:
             plots.timeline(samples, rate, found.segments, model.classes, ax)
         else:
-            heard = to_waveform(samples, rate, model.audio)
-            plots.attention_over_spectrogram(
-                heard, model.audio.sample_rate_hz, *found.attention, ax
-            )
+            heard, hertz = to_waveform(samples, rate, model.audio), model.audio.sample_rate_hz
+            plots.attention_over_spectrogram(heard, hertz, *found.attention, ax)
+        plt.close(figure)
         return figure
 
 
