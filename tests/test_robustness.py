@@ -1,4 +1,4 @@
-"""Changed recordings are changed as they say, and models are tested on them on speakers they never heard."""
+"""Changed recordings are changed as they say; models are tested on speakers they never heard."""
 
 import dataclasses
 import itertools
