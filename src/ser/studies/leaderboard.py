@@ -19,8 +19,10 @@ MARKS = {
     for name in ("results", "ladder")
 }
 REFERENCE = "mfcc-attention"
-COMPARED = ("protocol", "recipe", "reference", "uar", "reference_uar", "difference")
-COMPARED += ("low", "high", "p_value")
+COMPARED = (
+    *("protocol", "recipe", "reference", "uar", "reference_uar"),
+    *("difference", "low", "high", "p_value"),
+)
 
 
 def collect() -> list[dict[str, Any]]:
