@@ -144,6 +144,16 @@ print("report", report)
     assert said.strip().endswith(local)
 
 
+def test_what_a_model_refers_to_counts_too(notebook):
+    cell = """
+WIDTH = 4
+"""
+    whole = MODEL.replace("Conv1D(4, 5", "Conv1D(WIDTH, 5")
+    notebook.cell(f"{cell}{whole}plan = experiments.plan(recipe, table=table).with_model(build)")
+    run = "tell(experiments.train_fold(plan, 0, 0, every=0).parent)"  # of a plan made before
+    check_edited(notebook, cell, "WIDTH = 4", "WIDTH = 6", run)
+
+
 def test_a_model_that_is_no_function(notebook):
     cell = MODEL + "\nmine = build(60, 13, 3)\n"
     run = RUN_MODEL.replace("model=build", "model=mine").replace("(0, 1)", "(0,)")

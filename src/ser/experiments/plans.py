@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from ser.config import Recipe, from_dict, stable_hash
 from ser.corpora import metadata
 from ser.experiments import protocols, recipes
 from ser.features import dataset, extraction
+from ser.fingerprint import code_hash
 from ser.models import backend
 from ser.project import SerError, paths, read_json
 
@@ -106,12 +107,11 @@ class Plan:
             return self
         return dataclasses.replace(self, model=model, apart="the model is your own")
 
-    @functools.cached_property
+    @property
     def _own_model(self) -> str:
-        backend.load()
-        from ser.models import own
-
-        return own.fingerprint(self.model, **self.sizes)
+        keras: Any = backend.load()
+        code = "" if isinstance(self.model, keras.Model) else code_hash(self.model)
+        return _fingerprint(code, self.model, **self.sizes)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -162,6 +162,13 @@ class Plan:
         fold = protocols.Fold(index=0, name="nobody", train=clips, validation=(), test=())
         fingerprint = stable_hash(self.fingerprint, "everything")
         return dataclasses.replace(self, folds=[fold], fingerprint=fingerprint)
+
+
+@functools.lru_cache(maxsize=8)  # it builds the model, which may take a second
+def _fingerprint(_code: str, model: Own, **sizes: int) -> str:
+    from ser.models import own
+
+    return own.fingerprint(model, **sizes)
 
 
 def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
