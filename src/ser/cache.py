@@ -83,7 +83,7 @@ class Cache:
         rows = [(key, _checksum(key, value), value) for key, value in items]
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._reading(make=True) as database, database:
+            with self._reading() as database, database:
                 database.execute("BEGIN IMMEDIATE")
                 database.executemany(
                     "INSERT OR IGNORE INTO entries (key, checksum, value) VALUES (?, ?, ?)", rows
@@ -116,23 +116,24 @@ class Cache:
             self._opened = None
 
     @contextlib.contextmanager
-    def _reading(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._opened is None:
-                self._opened = self._open(make)
+                self._opened = self._open()
             yield self._opened
         except sqlite3.DatabaseError as error:
             self.close()
             raise self._explain(error) from error
 
-    def _open(self, make: bool) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(
             self.file, timeout=WAIT_S, isolation_level=None, check_same_thread=False
         )
         try:
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute(f"PRAGMA mmap_size={1 << 40}")
-            if make:
+            tables = "SELECT count(*) FROM sqlite_master WHERE name='entries'"
+            if not database.execute(tables).fetchone()[0]:  # new, or left so by a kill
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute(
                     "CREATE TABLE IF NOT EXISTS entries "
