@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ser.project import CacheError, cannot_write, shown
 
-WAIT_S = 600.0  # for another process to finish its transaction
+WAIT_S = 30.0  # for another process to finish its transaction
 AT_ONCE = 500  # keys of one question; SQLite takes a thousand
 
 
@@ -153,7 +153,7 @@ class Cache:
         if "locked" in text:
             return CacheError(
                 f"{shown(self.file)}: another process has been writing there for "
-                f"{WAIT_S / 60:.0f} minutes. Wait for it and try again."
+                f"{WAIT_S:.0f} s. Wait for it and try again."
             )
         return self._damaged(text)
 
