@@ -15,7 +15,7 @@ from ser.project import SerError
 __all__ = ["app", "main"]
 
 EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
-    "train": "audiomentations cloudpickle huggingface_hub jinja2 joblib kaggle keras librosa lmdb "
+    "train": "audiomentations cloudpickle huggingface_hub jinja2 joblib kaggle keras librosa "
     "matplotlib pandas pooch pyarrow pyroomacoustics requests safetensors scipy seaborn sklearn "
     "tensorflow threadpoolctl",
     "listen": "sounddevice",
