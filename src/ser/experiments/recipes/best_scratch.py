@@ -1,17 +1,16 @@
-"""Without pretraining, as good as we could make it so far: a committee of residual BiLSTMs.
+"""Without pretraining, as good as we could make it so far: an ensemble of residual BiLSTMs.
 
-Not from any one source. Eight waveform variants of each clip (pitch, tempo, tape speed, noise;
-gain, which counts for nothing here), MFCC and chroma at 32 ms, against the loudest of the clip, so
-that it does not matter how far a recording was turned up; each feature normalised twice, by the
-training clips and by the clip itself; convolutions along time, a bidirectional LSTM, attentive
-statistics, and beside them statistics of the whole clip; three such networks in one model, half a
-cosine, averaged weights. The settings were chosen on validation speakers (``reports/search.md``
-says what else was tried); the numbers come from models that were then trained on training and
-validation speakers together, for a fixed number of epochs.
+Not from any one source. Eight waveform variants of each clip (pitch, tempo, speed perturbation,
+noise; gain, which has no effect here), level-invariant MFCC and chroma at 32 ms; each feature
+normalised twice, by the training clips and by the clip itself; convolutions along time, a
+bidirectional LSTM, attentive statistics, and beside them statistics of the clip; three such
+networks in one model, half a cosine, averaged weights. The settings were chosen on validation
+speakers (``reports/search.md`` says what else was tried); the numbers come from models that were
+then trained on training and validation speakers together, for a fixed number of epochs.
 
-`best-scratch` hears its own corpus only. `best-scratch-all` first trains on all other corpora,
-whose speakers are in no test, and begins every fold with what it learnt there. `cnn-transformer`
-has a Transformer encoder in place of the LSTM. `best-scratch-released` is one network on all five
+`best-scratch` trains on its own corpus only. `best-scratch-all` first trains on all other corpora,
+whose speakers are in no test, and begins every fold with those weights. `cnn-transformer` has a
+Transformer encoder in place of the LSTM. `best-scratch-released` is one network on all five
 corpora: its cross-validation says what to expect of a small model that is trained on everybody
 (``ser train --everything``).
 """

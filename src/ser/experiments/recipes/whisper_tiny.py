@@ -1,11 +1,11 @@
 """A small pretrained encoder, Whisper tiny.en, under a head of our own.
 
 Not from any one source. States 2 and 3 of the encoder's four blocks side by side, the middle ones,
-which tell more about how something is said than the last; averaged over 40 ms; deaf to how far a
-recording was turned up, which Whisper is not; four waveform variants of each clip beside the
-original. The settings were chosen on validation speakers (``reports/search.md`` says what else was
-tried); the numbers come from models that were then trained on training and validation speakers
-together, for a fixed number of epochs.
+which tell more about how something is said than the last; averaged over 40 ms; level-invariant,
+which Whisper is not; four waveform variants of each clip beside the original. The settings were
+chosen on validation speakers (``reports/search.md`` says what else was tried); the numbers come
+from models that were then trained on training and validation speakers together, for a fixed number
+of epochs.
 
 `whisper-tiny-linear` is a linear classifier of statistics over the clip; `whisper-tiny-frozen` a
 bidirectional LSTM with attentive statistics beside them. Both keep the encoder as it was released.
