@@ -19,6 +19,7 @@ from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
 from ser.export import graph
 from ser.export import waveform_graph as front_end
 from ser.export.writer import export
+from ser.features import encoders
 from ser.features import extraction as features
 from ser.inference import bundle
 from ser.inference import model as inference
@@ -191,7 +192,7 @@ def test_every_format_answers_as_the_model_does(saved, tmp_path, demo_shelf):
     keras_model = inference.load_model(saved)
     expected = answers(keras_model, waveforms)
     assert expected.std(axis=0).max() > 0.01  # or all would agree whatever they hear
-    front_end.encoder.cache_clear()  # in a new process, nothing has been loaded yet
+    encoders.encoder.cache_clear()  # in a new process, nothing has been loaded yet
     folder = export(saved, tmp_path / "bundle")
     for kind, tolerance in (("onnx", 1e-3), ("litert", 1e-3), ("litert-int8", 0.1)):
         opened = bundle.load(folder, kind)

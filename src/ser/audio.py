@@ -24,6 +24,7 @@ from ser.project import AudioError
 MIN_DURATION_S = 0.05  # about four periods of the lowest male voice
 MAX_DURATION_S = 3_600.0
 SILENCE_DBFS = -70.0
+TRIM_FRAME, TRIM_HOP = 2_048, 512  # samples that trimming looks at, and steps on by
 LFS_HEADER = b"version https://git-lfs"
 
 
@@ -125,7 +126,9 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
     if config.trim_db is not None and np.any(mono):
         import librosa
 
-        mono = librosa.effects.trim(mono, top_db=config.trim_db)[0]
+        mono, _ = librosa.effects.trim(
+            mono, top_db=config.trim_db, frame_length=TRIM_FRAME, hop_length=TRIM_HOP
+        )
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 

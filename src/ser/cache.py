@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ class Cache:
     def __init__(self, file: Path) -> None:
         self.file = Path(file)
         self._opened: sqlite3.Connection | None = None
+        self._writing = threading.Lock()  # threads share a connection, and so a transaction
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
         return Cache, (self.file,)  # another process opens the file for itself
@@ -59,7 +61,7 @@ class Cache:
             for row in rows:
                 found = database.execute("SELECT value FROM entries WHERE id=?", (row,)).fetchone()
                 if found is None:
-                    raise self._damaged(f"row {row} is gone")
+                    raise self.damaged(f"row {row} is gone")
                 yield found[0]
 
     def verify(self, keys: dict[str, int]) -> None:
@@ -70,7 +72,7 @@ class Cache:
                     "SELECT key, checksum, value FROM entries WHERE id=?", (row,)
                 ).fetchone()
                 if found is None or found[0] != key or _checksum(key, found[2]) != found[1]:
-                    raise self._damaged(f"what it holds for {key[:12]}… is not what was written")
+                    raise self.damaged(f"what it holds for {key[:12]}… is not what was written")
 
     def put(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Add values, all or none; a key that is there keeps its value.
@@ -93,7 +95,12 @@ class Cache:
 
     def repair(self, keys: Iterable[str]) -> None:
         """Remove values that are not what was written; or all, if the file is broken."""
+        if not self.file.exists():
+            return
         try:
+            with self._reading() as database:  # reads it all, the index too
+                if database.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+                    raise self.damaged("its parts do not fit together")
             for key, row in self.find(keys).items():
                 try:
                     self.verify({key: row})
@@ -121,7 +128,7 @@ class Cache:
             if self._opened is None:
                 self._opened = self._open()
             yield self._opened
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self.close()
             raise self._explain(error) from error
 
@@ -144,7 +151,7 @@ class Cache:
             raise
         return database
 
-    def _explain(self, error: sqlite3.DatabaseError) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         text = str(error)
         if "full" in text:
             return cannot_write(self.file, OSError(errno.ENOSPC, text))
@@ -155,9 +162,10 @@ class Cache:
                 f"{shown(self.file)}: another process has been writing there for "
                 f"{WAIT_S:.0f} s. Wait for it and try again."
             )
-        return self._damaged(text)
+        return self.damaged(text)
 
-    def _damaged(self, reason: str) -> CacheError:
+    def damaged(self, reason: str) -> CacheError:
+        """Make the error for a file that cannot be trusted."""
         return CacheError(
             f"{shown(self.file)}: the cache is damaged ({reason}). Run `ser features --repair` (or "
             "delete the folder it lies in) to compute it again."

@@ -218,12 +218,10 @@ def build(
     if good.empty:
         why = f" The first reason: {problems['reason'].iloc[0]}" if len(problems) else ""
         raise SerError(f"none of the {len(table)} clips gave features.{why}")
-    rows = [
-        [known[key] for key in of_clip]
-        for of_clip, bad in zip(keys, failed, strict=True)
-        if not bad
-    ]
-    found = np.array(rows, np.int64)
+    wanted = [of_clip for of_clip, bad in zip(keys, failed, strict=True) if not bad]
+    if lost := [key for of_clip in wanted for key in of_clip if key not in known]:
+        raise cache.damaged(f"{lost[0][:12]}… was written and is not there")
+    found = np.array([[known[key] for key in of_clip] for of_clip in wanted], np.int64)
     return FeatureSet(good, problems.reset_index(drop=True), n_computed, front_end, cache, found)
 
 

@@ -22,6 +22,9 @@ LONGEST = 30 * SAMPLE_RATE_HZ  # samples; what is beyond is not heard
 TRACED_FRAMES = 100
 LOUDEST = np.float32(10**1.5)  # as in close speech that is not overdriven
 SMALLEST = 1e-30
+LEAST_POWER = 1e-10  # whose logarithm is taken
+DECADES = 8.0  # of power below the clip's greatest; what is less is raised to there
+SHIFT = 4.0  # half of it, which brings what is heard to about -1 to 1
 
 
 def log_mel(waveform: np.ndarray, level: str = "absolute") -> np.ndarray:
@@ -45,14 +48,28 @@ def log_mel(waveform: np.ndarray, level: str = "absolute") -> np.ndarray:
     Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023, and
     the authors' code, whisper/audio.py.
     """
-    spectrum = librosa.stft(waveform, n_fft=N_FFT, hop_length=HOP_LENGTH, pad_mode="reflect")
+    spectrum = librosa.stft(
+        waveform, n_fft=N_FFT, hop_length=HOP_LENGTH, window=window(), pad_mode="reflect"
+    )
     power = np.abs(spectrum[:, : len(waveform) // HOP_LENGTH]) ** 2
-    mel = _mel_basis() @ power
+    mel = mel_filters() @ power
     if level == "relative":
         mel *= LOUDEST / max(float(mel.max()), SMALLEST)
-    log = np.log10(np.maximum(mel, 1e-10))
-    log = np.maximum(log, log.max() - 8.0)
-    return np.ascontiguousarray(((log + 4.0) / 4.0).T, dtype=np.float32)
+    log = np.log10(np.maximum(mel, LEAST_POWER))
+    log = np.maximum(log, log.max() - DECADES)
+    return np.ascontiguousarray(((log + SHIFT) / SHIFT).T, dtype=np.float32)
+
+
+@functools.cache
+def window() -> np.ndarray:
+    """Give what a frame is multiplied by before its spectrum is taken."""
+    return librosa.filters.get_window("hann", N_FFT)
+
+
+@functools.cache
+def mel_filters() -> np.ndarray:
+    """Give the matrix from power to the mel bands that Whisper hears."""
+    return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
 
 
 def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -91,11 +108,6 @@ def width_of(config: FeatureConfig) -> int:
 
         return ssl.width(config.encoder or "")
     return pretrained.get(config.encoder or "").width
-
-
-@functools.lru_cache(maxsize=1)
-def _mel_basis() -> np.ndarray:
-    return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
 
 
 @functools.lru_cache(maxsize=2)

@@ -21,6 +21,8 @@ from ser.project import SerError
 
 # Part of every cache key. Raise it when a change here or in `ser.audio` changes any value.
 FRONT_END_VERSION = f"1-librosa-{version('librosa')}"
+LEAST_POWER = 1e-10  # whose logarithm is taken
+RANGE_DB = 80.0  # what lies further below the loudest band is raised to there
 
 
 def compute(
@@ -143,36 +145,54 @@ class _Spectrum:
     @functools.cached_property
     def magnitude(self) -> np.ndarray:
         n_fft, hop = self.config.n_fft, self.config.hop_length
-        return np.abs(librosa.stft(self.waveform, n_fft=n_fft, hop_length=hop))
+        return np.abs(
+            librosa.stft(self.waveform, n_fft=n_fft, hop_length=hop, window=window(n_fft))
+        )
 
     @functools.cached_property
     def log_mel(self) -> np.ndarray:
-        c = self.config
-        basis = _mel_basis(self.sample_rate_hz, c.n_fft, c.n_mels, c.fmin_hz, c.fmax_hz)
-        ref = np.max if c.level == "relative" else 1.0
-        return librosa.power_to_db(basis @ (self.magnitude**2), ref=ref)
+        mel = mel_filters(self.sample_rate_hz, self.config) @ (self.magnitude**2)
+        ref = np.max if self.config.level == "relative" else 1.0
+        return librosa.power_to_db(mel, ref=ref, amin=LEAST_POWER, top_db=RANGE_DB)
+
+
+# An exported graph takes its matrices from these four: what is linear, by what it makes of the
+# identity (`ser.export.waveform_graph`).
 
 
 @functools.lru_cache(maxsize=8)
-def _mel_basis(
-    sample_rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float | None
-) -> np.ndarray:
-    # librosa.feature.mfcc makes this filter bank anew for every clip, a third of its time
+def window(n_fft: int) -> np.ndarray:
+    """Give what a frame is multiplied by before its spectrum is taken."""
+    return librosa.filters.get_window("hann", n_fft)
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filters(sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
+    """Give the matrix from power to mel bands; librosa makes it anew for every clip."""
     return librosa.filters.mel(
-        sr=sample_rate_hz, n_fft=n_fft, n_mels=n_mels, fmin=fmin_hz, fmax=fmax_hz
+        sr=sample_rate_hz,
+        n_fft=config.n_fft,
+        n_mels=config.n_mels,
+        fmin=config.fmin_hz,
+        fmax=config.fmax_hz,
     )
 
 
-def _mfcc(spectrum: _Spectrum) -> np.ndarray:
-    return librosa.feature.mfcc(S=spectrum.log_mel, n_mfcc=spectrum.config.n_mfcc)
+def cepstrum(log_mel: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Transform decibels of mel bands to cepstral coefficients."""
+    return librosa.feature.mfcc(S=log_mel, n_mfcc=config.n_mfcc)
 
 
-def _chroma(spectrum: _Spectrum) -> np.ndarray:
+def chroma(
+    power: np.ndarray, sample_rate_hz: int, config: FeatureConfig, norm: float | None = np.inf
+) -> np.ndarray:
+    """Gather power in pitch classes, and divide each frame by its largest."""
     return librosa.feature.chroma_stft(
-        S=spectrum.magnitude**2,
-        sr=spectrum.sample_rate_hz,
-        n_fft=spectrum.config.n_fft,
-        n_chroma=spectrum.config.n_chroma,
+        S=power,
+        sr=sample_rate_hz,
+        n_fft=config.n_fft,
+        n_chroma=config.n_chroma,
+        norm=norm,
         tuning=0.0,  # speech has no concert pitch; estimating one is slow and adds noise
     )
 
@@ -195,9 +215,9 @@ def _rms(spectrum: _Spectrum) -> np.ndarray:
 
 
 _KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {
-    "mfcc": _mfcc,
+    "mfcc": lambda spectrum: cepstrum(spectrum.log_mel, spectrum.config),
     "log_mel": lambda spectrum: spectrum.log_mel,
-    "chroma": _chroma,
+    "chroma": lambda s: chroma(s.magnitude**2, s.sample_rate_hz, s.config),
     "spectral_contrast": _spectral_contrast,
     "zero_crossing_rate": _zero_crossing_rate,
     "rms": _rms,
