@@ -23,8 +23,8 @@ MODULES = room_sizes.modules()
 GRAPH = room_sizes.graph()
 
 # lines, docstrings included
-PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 15_000, 11_000, 350, 60
-LONGER = {"ser.config": 560, "ser.inference.model": 380}  # than a module may be
+PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 14_000, 10_700, 350, 60
+LONGER = {"ser.config": 560, "ser.inference.model": 390}  # than a module may be
 CIRCLES = {("ser.features.encoders", "ser.features.ssl")}  # imports that are still to go
 
 each_module = pytest.mark.parametrize("name", MODULES)

@@ -48,7 +48,7 @@ MAX_BYTES = 1_000_000
 MAX_LINES = 15
 RUN = "mfcc-attention-augmented-demo"
 WRITTEN = {  # by each notebook on the demo corpus, beside what the next one reads
-    "01_download": ["data/raw/demo/README.txt"],
+    "01_download": ["data/raw/demo/ravdess/Actor_01/*.opus"],
     "02_metadata": ["data/interim/metadata.parquet"],
     "03_features": ["data/processed/*/*"],
     "04_training": [

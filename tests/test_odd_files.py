@@ -36,6 +36,8 @@ def fits(outcome, error):
 
 def plausible(probabilities):
     values = list(probabilities.values())
+    if not values:  # nobody speaks
+        return True
     return np.isfinite(values).all() and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
 
 
@@ -84,7 +86,7 @@ def test_the_web_page(files, one_bundle):
         message, probabilities, _ = app.answer(model, str(folder / name))
         took_s = time.monotonic() - started_s
         assert str(folder) not in message
-        error = None if probabilities is not None else message
+        error = None if message.startswith("### ") else message
         if not fits(expected[name], error) or (probabilities and not plausible(probabilities)):
             wrong.append((name, message))
         assert took_s < 2 * LIMIT_S, name
