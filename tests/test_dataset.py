@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import os
 import pickle
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -23,9 +24,7 @@ from ser.audio import decode, to_waveform
 from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig
 from ser.corpora.metadata import clip_path
-from ser.features import augment
-from ser.features import dataset as store
-from ser.features import extraction as features
+from ser.features import augment, dataset, extraction
 from ser.features.dataset import FrontEnd
 from ser.project import CacheError
 
@@ -37,7 +36,7 @@ ONE_VARIANT = FrontEnd(
 
 
 def build(table, front_end=PLAIN, **options):
-    return store.build(table, front_end, **{"n_jobs": 1, "progress": False, **options})
+    return dataset.build(table, front_end, **{"n_jobs": 1, "progress": False, **options})
 
 
 def values(front_end) -> dict[str, bytes]:
@@ -77,7 +76,7 @@ def test_values_are_those_of_the_front_end(project, demo_table):
     assert found.table["clip_id"].tolist() == table["clip_id"].tolist()
     for i, row in enumerate(found.table.to_dict("records")):
         recording = decode(clip_path(row))
-        expected = features.compute(
+        expected = extraction.compute(
             recording.samples, recording.sample_rate_hz, AudioConfig(), SMALL
         )
         np.testing.assert_array_equal(found.take([i])[0], expected)
@@ -93,7 +92,7 @@ def test_statistics_of_every_variant(project, demo_table):
     rate = front_end.audio.sample_rate_hz
     for i, row in enumerate(found.table.to_dict("records")):
         recording = decode(clip_path(row))
-        expected = features.compute(
+        expected = extraction.compute(
             recording.samples, recording.sample_rate_hz, front_end.audio, config
         )
         np.testing.assert_array_equal(found.take([i])[0], expected)
@@ -101,7 +100,7 @@ def test_statistics_of_every_variant(project, demo_table):
         changed = augment.variant(
             waveform, rate, front_end.augmentation, content=row["pcm_sha256"], number=1
         )
-        frames = features.extract(changed, rate, config)[:60]
+        frames = extraction.extract(changed, rate, config)[:60]
         np.testing.assert_allclose(found.take([i], 1)[0, 0], frames.mean(axis=0), rtol=1e-5)
     assert build(demo_table.iloc[:3], front_end).n_computed == 0
 
@@ -138,7 +137,7 @@ def test_other_settings_are_another_cache(project, demo_table):
 
 def test_a_new_front_end_version_is_another_cache(project, demo_table, monkeypatch):
     build(demo_table.iloc[:2])
-    monkeypatch.setattr(features, "FRONT_END_VERSION", "2")
+    monkeypatch.setattr(extraction, "FRONT_END_VERSION", "2")
     assert build(demo_table.iloc[:2]).n_computed == 2
 
 
@@ -190,7 +189,7 @@ def test_identical_recordings_share_a_row(project, demo_table):
 
 
 def test_two_processes_give_the_same_bytes_as_one(project, demo_table, tmp_path, monkeypatch):
-    assert len(demo_table) >= store.SERIAL_BELOW_CLIPS
+    assert len(demo_table) >= dataset.SERIAL_BELOW_CLIPS
     assert build(demo_table, ONE_VARIANT, n_jobs=1).n_computed == len(demo_table)
     alone = values(ONE_VARIANT)
     monkeypatch.setenv("SER_ROOT", str(tmp_path / "other"))
@@ -276,24 +275,29 @@ def test_damaged_files_are_one_line_or_computed_again(project, demo_table, damag
     assert build(table).n_computed == 0
 
 
-@pytest.mark.parametrize("n_places", [25, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_places", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_no_flipped_byte_makes_one_row_answer_for_another(project, demo_table, n_places):
     table = demo_table.iloc[:6]
     whole = build(table).take(range(6))
     file = PLAIN.cache().file
     gc.collect()
     content = file.read_bytes()
+    of_keys = [found.start() + 30 for found in re.finditer(rb"\w{64} original", content)]
+    of_table = content.index(b"BLOB") - 3
     rng = np.random.default_rng(0)
-    for place in [*range(16, 100, 20), *rng.integers(100, len(content), n_places)]:
+    chance = rng.integers(100, len(content), n_places)
+    for place in [*range(16, 100, 20), of_table, *of_keys, *chance]:
         spoilt = bytearray(content)
         spoilt[place] ^= 1 << int(rng.integers(8))
         file.write_bytes(spoilt)
-        try:
+        with contextlib.suppress(CacheError):
             found = build(table)
             found.verify()
-        except CacheError:
-            continue
-        np.testing.assert_array_equal(found.take(range(6)), whole, err_msg=str(place))
+            np.testing.assert_array_equal(found.take(range(6)), whole, err_msg=str(place))
+        healed = build(table, repair=True)
+        healed.verify()
+        np.testing.assert_array_equal(healed.take(range(6)), whole, err_msg=str(place))
+        healed._cache.close()  # before the file is written over
 
 
 def test_a_value_that_changed_is_found_and_only_it_is_computed(project, demo_table):
@@ -323,17 +327,17 @@ KILLER = """
 import os, random, signal, sys, time
 import numpy as np, pandas as pd
 import test_dataset
-from ser.features import dataset as store, extraction as features
+from ser.features import dataset, extraction
 table, front_end = pd.read_pickle(sys.argv[1]), test_dataset.ONE_VARIANT
-features.extract(np.zeros(9_000, np.float32), 22_050, front_end.features)
-store.CHUNK_CLIPS = 1
+extraction.extract(np.zeros(9_000, np.float32), 22_050, front_end.features)
+dataset.CHUNK_CLIPS = 1
 rows = lambda: test_dataset.n_rows(front_end)
 generator = random.Random(int(sys.argv[2]))
 for _ in range(6):
     target = rows() + generator.randint(1, 3)
     child = os.fork()
     if child == 0:
-        store.build(table, front_end, n_jobs=1, progress=False)
+        dataset.build(table, front_end, n_jobs=1, progress=False)
         os._exit(0)
     while rows() < target and os.waitpid(child, os.WNOHANG) == (0, 0):
         time.sleep(0.001)
@@ -388,7 +392,7 @@ def test_a_full_disk_keeps_what_was_computed(demo_table, demo_shelf, tiny_disk, 
     disk = tiny_disk(400)
     monkeypatch.setenv("SER_ROOT", str(disk))
     monkeypatch.setenv("SER_CORPORA", str(demo_shelf))
-    monkeypatch.setattr(store, "CHUNK_CLIPS", 4)
+    monkeypatch.setattr(dataset, "CHUNK_CLIPS", 4)
     with one_line("disk is full", "Free some space", "finished work is kept"):
         build(demo_table)
     before = values(PLAIN)
@@ -433,7 +437,7 @@ def test_a_cluster_gives_the_same_bytes_even_when_a_worker_is_killed(
         "distributed", reason="pip install 'ser-honest[cluster]' to test clusters"
     )
     psutil = pytest.importorskip("psutil")
-    monkeypatch.setattr(store, "CHUNK_CLIPS", 2)
+    monkeypatch.setattr(dataset, "CHUNK_CLIPS", 2)
     table = demo_table.iloc[:40]
     build(table, ONE_VARIANT)
     alone = values(ONE_VARIANT)
@@ -462,7 +466,7 @@ def test_a_cluster_gives_the_same_bytes_even_when_a_worker_is_killed(
 
 def test_half_precision_is_widened_exactly():
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)  # infinite and no numbers, too
-    np.testing.assert_array_equal(store._all_halves(), every.astype(np.float32))
+    np.testing.assert_array_equal(dataset._all_halves(), every.astype(np.float32))
 
 
 # The cache itself ---------------------------------------------------------------------------------
@@ -481,6 +485,10 @@ def test_a_cache_in_threads_and_processes(tmp_path):
     items = [(f"{i:05d}", bytes(100)) for i in range(2_000)]
     with ThreadPoolExecutor(4) as pool:  # each opens the file for itself, and waits for the others
         list(pool.map(lambda n: Cache(cache.file).put(items[n::4]), range(4)))
+        list(pool.map(lambda n: cache.put([(f"shared {n}", b"1")]), range(40)))  # or share it
+        shared = cache.find(f"shared {n}" for n in range(40))
+        assert {*pool.map(lambda row: next(cache.read([row])), shared.values())} == {b"1"}
+    assert len(shared) == 40
     assert len(cache.find(key for key, _ in items)) == 2_000
     with one_line("c.sqlite", "damaged", "is gone", kind=CacheError):
         list(cache.read([999_999]))

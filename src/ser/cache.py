@@ -18,6 +18,9 @@ from pathlib import Path
 from ser.project import CacheError, cannot_write, shown
 
 WAIT_S = 30.0  # for another process to finish its transaction
+TABLE = (
+    "CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT UNIQUE, checksum INTEGER, value BLOB)"
+)
 AT_ONCE = 500  # keys of one question; SQLite takes a thousand
 
 
@@ -85,7 +88,7 @@ class Cache:
         rows = [(key, _checksum(key, value), value) for key, value in items]
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._reading() as database, database:
+            with self._writing, self._reading() as database, database:
                 database.execute("BEGIN IMMEDIATE")
                 database.executemany(
                     "INSERT OR IGNORE INTO entries (key, checksum, value) VALUES (?, ?, ?)", rows
@@ -139,14 +142,14 @@ class Cache:
         try:
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute(f"PRAGMA mmap_size={1 << 40}")
-            tables = "SELECT count(*) FROM sqlite_master WHERE name='entries'"
-            if not database.execute(tables).fetchone()[0]:  # new, or left so by a kill
+            found = database.execute("SELECT sql FROM sqlite_master WHERE name='entries'")
+            table = found.fetchone()
+            if table is None:  # a new file, or left so by a kill
                 database.execute("PRAGMA journal_mode=WAL")
-                database.execute(
-                    "CREATE TABLE IF NOT EXISTS entries "
-                    "(id INTEGER PRIMARY KEY, key TEXT UNIQUE, checksum INTEGER, value BLOB)"
-                )
-        except sqlite3.DatabaseError:
+                database.execute(TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))
+            elif table[0] != TABLE:
+                raise self.damaged("its table is not the one that was made")
+        except Exception:
             database.close()
             raise
         return database

@@ -43,9 +43,8 @@ def compute(waveform: Any, audio: AudioConfig, config: FeatureConfig, *, n_clips
     if config.kinds == ("whisper_mel",):
         rows = _whisper_mel(heard, config.level, one)
     elif config.kinds == ("whisper",):
-        rows = _whisper_states(
-            _whisper_mel(heard[: encoders.LONGEST], config.level, one), config, n_clips
-        )
+        log_mel = _whisper_mel(heard[: encoders.LONGEST], config.level, one)
+        rows = _whisper_states(log_mel, config, n_clips)
     else:
         rows = _librosa(waveform, audio.sample_rate_hz, config, one)
     missing_rows = ops.maximum(config.n_frames - ops.shape(rows)[0], 0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ser import models
 from ser.config import AudioConfig, FeatureConfig, from_dict
@@ -64,31 +64,35 @@ def export(
     free, one = (
         graph.graph(model, audio, features, temperature, n_clips=number) for number in (-1, 1)
     )
-    files: dict[str, Any] = {}
-    for kind in set(bundle.FILES) - set(kinds):
-        (folder / bundle.FILES[kind]).unlink(missing_ok=True)
+    made = {}
     for kind in kinds:
         if kind == "onnx":
-            data = graph.to_onnx(free, half=half)
+            made[kind] = graph.to_onnx(free, half=half)
         else:
-            data = graph.to_litert(one, quantise=kind == "litert-int8")
-        with writing(folder / bundle.FILES[kind]) as temporary:
-            temporary.write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        files[kind] = {"file": bundle.FILES[kind], "sha256": digest, "bytes": len(data)}
-    write_json(
-        folder / bundle.CARD,
-        {
-            "format": bundle.FORMAT,
-            "classes": card["classes"],
-            "audio": card["audio"],
-            "features": card["features"],
-            "sample_rate_hz": audio.sample_rate_hz,
-            "window_s": features.n_frames * features.hop_length / audio.sample_rate_hz,
-            "temperature": temperature,
-            "threshold": threshold,
-            "files": files,
-            **{key: card.get(key) for key in ORIGIN},
+            made[kind] = graph.to_litert(one, quantise=kind == "litert-int8")
+    described = {
+        "format": bundle.FORMAT,
+        "classes": card["classes"],
+        "audio": card["audio"],
+        "features": card["features"],
+        "sample_rate_hz": audio.sample_rate_hz,
+        "window_s": features.n_frames * features.hop_length / audio.sample_rate_hz,
+        "temperature": temperature,
+        "threshold": threshold,
+        "files": {
+            kind: {
+                "file": bundle.FILES[kind],
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+            }
+            for kind, data in made.items()
         },
-    )
+        **{key: card.get(key) for key in ORIGIN},
+    }
+    with contextlib.ExitStack() as all_at_once:  # renamed when all are written, the card last
+        write_json(all_at_once.enter_context(writing(folder / bundle.CARD)), described)
+        for kind, data in made.items():
+            all_at_once.enter_context(writing(folder / bundle.FILES[kind])).write_bytes(data)
+    for kind in set(bundle.FILES) - set(kinds):
+        (folder / bundle.FILES[kind]).unlink(missing_ok=True)
     return folder

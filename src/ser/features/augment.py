@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from ser.config import CUSTOM, AugmentationConfig, MaskingConfig, stable_hash
+from ser.config import AugmentationConfig, MaskingConfig, stable_hash
 from ser.features import custom
 from ser.project import SerError
 
@@ -117,17 +117,11 @@ def apply(
 
 def _custom(name: str, samples: np.ndarray, sample_rate_hz: int, seed: int) -> np.ndarray:
     """Call a registered augmentation and check its answer."""
-    try:
-        changed = CUSTOM["augmentations"][name](
-            samples, sample_rate_hz, np.random.default_rng(seed)
-        )
-        found = np.asarray(changed, np.float32)
-    except Exception as error:  # whatever a reader's cell may raise
-        raise SerError(f"augmentation {name!r} failed: {type(error).__name__}: {error}.") from error
-    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
+    rng = np.random.default_rng(seed)
+    found = custom.call("augmentations", name, samples, sample_rate_hz, rng)
+    if found.ndim != 1 or not len(found):
         raise SerError(
-            f"augmentation {name!r}: expected finite samples of shape (n_samples,), found an array "
-            f"of shape {found.shape}."
+            f"augmentation {name!r}: expected samples of shape (n_samples,), found {found.shape}."
         )
     return found
 

@@ -20,7 +20,7 @@ from ser.fingerprint import code_hash, is_readers
 from ser.project import SerError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-PROBE_S = 1.0  # of faint noise; how a feature's width is found
+PROBE_HZ = 16_000  # a second of faint noise; how a feature's width is found
 
 
 def register(what: str, name: str, built_in: tuple[str, ...]) -> Callable[[Function], Function]:
@@ -72,13 +72,32 @@ def feature(name: str) -> Callable[[Function], Function]:
     return register("features", name, FEATURE_KINDS)
 
 
-def compute(name: str, samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> Any:
-    """Call a registered feature and check its answer: float32 of shape (n_values, n_frames)."""
-    n_frames = 1 + len(samples) // config.hop_length
+def call(what: str, name: str, *arguments: Any) -> np.ndarray:
+    """Call a registered function; its answer as finite float32, or one line about it."""
     try:
-        found = np.asarray(CUSTOM["features"][name](samples, sample_rate_hz, config), np.float32)
+        found = np.asarray(CUSTOM[what][name](*arguments), np.float32)
     except Exception as error:  # whatever a reader's cell may raise
-        raise SerError(f"feature {name!r} failed: {type(error).__name__}: {error}.") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        raise SerError(f"{what[:-1]} {name!r} failed: {why}.") from error
+    if not np.isfinite(found).all():
+        raise SerError(f"{what[:-1]} {name!r}: expected finite numbers, found NaN or infinite.")
+    return found
+
+
+def compute(name: str, samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> Any:
+    """Compute a registered feature: float32 of shape (n_values, n_frames)."""
+    found = _frames(name, samples, sample_rate_hz, config)
+    if len(found) != (expected := width(name, config)):
+        raise SerError(
+            f"feature {name!r}: expected as many values for every recording, found {len(found)} "
+            f"and, for noise at 16 kHz, {expected}."
+        )
+    return found
+
+
+def _frames(name: str, samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> Any:
+    n_frames = 1 + len(samples) // config.hop_length
+    found = call("features", name, samples, sample_rate_hz, config)
     found = found[:, None] if found.ndim == 1 else found
     if found.ndim != 2 or abs(len(found) - n_frames) > 1:
         raise SerError(
@@ -89,16 +108,15 @@ def compute(name: str, samples: np.ndarray, sample_rate_hz: int, config: Feature
     return np.pad(found, ((0, max(0, missing)), (0, 0)), mode="edge")[:n_frames].T
 
 
-def width(name: str, config: FeatureConfig, sample_rate_hz: int = 16_000) -> int:
+def width(name: str, config: FeatureConfig) -> int:
     """Tell how many values a registered feature has in each frame."""
-    return _width(code_hash(CUSTOM["features"][name]), name, config, sample_rate_hz)
+    return _width(code_hash(CUSTOM["features"][name]), name, config)
 
 
 @functools.lru_cache(maxsize=64)
-def _width(_code: str, name: str, config: FeatureConfig, sample_rate_hz: int) -> int:
-    n_samples = max(config.n_fft, round(PROBE_S * sample_rate_hz))
-    noise = np.random.default_rng(0).normal(0, 0.01, n_samples).astype(np.float32)
-    return len(compute(name, noise, sample_rate_hz, config))
+def _width(_code: str, name: str, config: FeatureConfig) -> int:
+    noise = np.random.default_rng(0).normal(0, 0.01, max(config.n_fft, PROBE_HZ))
+    return len(_frames(name, noise.astype(np.float32), PROBE_HZ, config))
 
 
 def pack(features: FeatureConfig, augmentation: AugmentationConfig) -> bytes:
