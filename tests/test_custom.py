@@ -88,6 +88,17 @@ def test_an_edited_line_is_computed_anew_and_the_old_one_found_again(project, de
     assert folders[0] == folders[2] == folders[3] != folders[1]
 
 
+def test_a_constant_of_another_cell_counts_where_nothing_is_registered_again(project, demo_table):
+    function = define(CELL.format("VALUE"), "edge")
+    register("edge")(function)
+    front_end = FrontEnd(features=FeatureConfig(kinds=("edge",), **SIZES))
+    for value in (1.0, 2.0):
+        function.__globals__["VALUE"] = value
+        found = build(demo_table.iloc[:3], front_end)
+        assert (found.n_computed, found.take([1])[0, 0, 0]) == (3, value)
+    assert CUSTOM["features"]["edge"] is function
+
+
 def test_workers_get_the_function_and_not_its_name(project, demo_table):
     assert len(demo_table) >= dataset.SERIAL_BELOW_CLIPS
     for value in (3.0, 4.0):  # the second time the workers are there, and know the first
@@ -161,7 +172,7 @@ def uneven(samples, sample_rate_hz, config):
         (lambda s, r, c: np.zeros(2), ("'bad'", "a frame for each 1024 samples", "(2, 1)")),
         (lambda s, r, c: s[: 1 + len(s) // 1024] / 0, ("'bad'", "finite numbers")),
         (lambda s, r, c: ["loud"], ("'bad' failed", "could not convert")),
-        (uneven, ("'bad'", "as many values for every recording")),
+        (uneven, ("mfcc, bad: expected", "as many values for every recording")),
     ],
     ids=["raises", "a cube", "too short", "not finite", "text", "uneven"],
 )

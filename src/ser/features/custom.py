@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from ser.fingerprint import code_hash, is_readers
 from ser.project import SerError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+HERE = uuid.uuid4()  # this process
 PROBE_HZ = 16_000  # a second of faint noise; how a feature's width is found
 
 
@@ -86,16 +88,6 @@ def call(what: str, name: str, *arguments: Any) -> np.ndarray:
 
 def compute(name: str, samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> Any:
     """Compute a registered feature: float32 of shape (n_values, n_frames)."""
-    found = _frames(name, samples, sample_rate_hz, config)
-    if len(found) != (expected := width(name, config)):
-        raise SerError(
-            f"feature {name!r}: expected as many values for every recording, found {len(found)} "
-            f"and, for noise at 16 kHz, {expected}."
-        )
-    return found
-
-
-def _frames(name: str, samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig) -> Any:
     n_frames = 1 + len(samples) // config.hop_length
     found = call("features", name, samples, sample_rate_hz, config)
     found = found[:, None] if found.ndim == 1 else found
@@ -116,7 +108,7 @@ def width(name: str, config: FeatureConfig) -> int:
 @functools.lru_cache(maxsize=64)
 def _width(_code: str, name: str, config: FeatureConfig) -> int:
     noise = np.random.default_rng(0).normal(0, 0.01, max(config.n_fft, PROBE_HZ))
-    return len(_frames(name, noise.astype(np.float32), PROBE_HZ, config))
+    return len(compute(name, noise.astype(np.float32), PROBE_HZ, config))
 
 
 def pack(features: FeatureConfig, augmentation: AugmentationConfig) -> bytes:
@@ -127,7 +119,7 @@ def pack(features: FeatureConfig, augmentation: AugmentationConfig) -> bytes:
     }
     if not any(used.values()):
         return b""
-    return by_value(used, [f for kind in used.values() for f in kind.values()])
+    return by_value((HERE, used), [f for kind in used.values() for f in kind.values()])
 
 
 def by_value(value: Any, functions: Iterable[Any]) -> bytes:
@@ -145,6 +137,8 @@ def by_value(value: Any, functions: Iterable[Any]) -> bytes:
 
 def unpack(sent: bytes) -> None:
     """Register in this process what `pack` wrote in another."""
-    if sent:
-        for what, functions in pickle.loads(sent).items():
-            CUSTOM[what].update(functions)
+    sender, used = pickle.loads(sent) if sent else (HERE, {})
+    if sender == HERE:  # a copy would not see what other cells change
+        return
+    for what, functions in used.items():
+        CUSTOM[what].update(functions)

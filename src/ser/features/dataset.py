@@ -257,9 +257,16 @@ def _compute_chunk(
     custom.unpack(sent)
     done: list[tuple[str, np.ndarray]] = []
     failed: dict[str, str] = {}
+    expected = functools.cache(lambda: front_end.shape)
     for path, sound, numbers in chunk:
         try:
             arrays = [(i, _compute_one(path, sound, i, front_end)) for i in numbers]
+            if wrong := [array.shape for _, array in arrays if array.shape != expected()]:
+                raise SerError(
+                    f"{path}: {', '.join(front_end.features.kinds)}: expected features of shape "
+                    f"{expected()}, found {wrong[0]}. A feature of your own must give as many "
+                    "values for every recording."
+                )
         except SerError as error:
             failed[sound] = str(error)
         except Exception as error:  # one odd file must not stop twelve thousand others
