@@ -376,7 +376,7 @@ def test_another_process_is_waited_for(project, demo_table, capsys):
     PLAIN.folder.mkdir(parents=True)
     script = (
         "import sys, time; from filelock import FileLock\n"
-        "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(3)"
+        "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(1.5)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(PLAIN.folder / ".lock")],

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from ser import corpora
 from ser.config import AugmentationConfig, FeatureConfig
 from ser.corpora import metadata
-from ser.features import dataset as store
+from ser.features import dataset
 from ser.project import paths, write_json
 
 BARS = {
@@ -46,7 +46,7 @@ def published_loop(files: list[Path]) -> tuple[list[np.ndarray], float]:
     return result, time.perf_counter() - began
 
 
-def largest_difference(result: store.FeatureSet, reference: list[np.ndarray]) -> float:
+def largest_difference(result: dataset.FeatureSet, reference: list[np.ndarray]) -> float:
     """Compare all values of all clips; MFCC run from about -600 to 300."""
     largest = 0.0
     for position, mfcc in enumerate(reference):
@@ -66,18 +66,18 @@ def compare(folder: Path) -> dict:
     loop_start_s = time.perf_counter() - began
     reference, loop_s = published_loop(files)
     began = time.perf_counter()
-    other = store.FrontEnd(features=FeatureConfig(n_mfcc=13))
-    store.build(table.iloc[:64], other, n_jobs=2, progress=False)  # … so they are done before
+    other = dataset.FrontEnd(features=FeatureConfig(n_mfcc=13))
+    dataset.build(table.iloc[:64], other, n_jobs=2, progress=False)  # … so they are done before
     start_s = time.perf_counter() - began
-    front_end = store.FrontEnd()
+    front_end = dataset.FrontEnd()
     began = time.perf_counter()
-    store.build(table.iloc[:-1], front_end, n_jobs=2, progress=False)
+    dataset.build(table.iloc[:-1], front_end, n_jobs=2, progress=False)
     cold_s = (time.perf_counter() - began) * len(table) / (len(table) - 1)
-    added = store.build(table, front_end, n_jobs=2, progress=False)
+    added = dataset.build(table, front_end, n_jobs=2, progress=False)
     warm_s = []
     for _ in range(5):
         began = time.perf_counter()
-        result = store.build(table, front_end, n_jobs=2, progress=False)
+        result = dataset.build(table, front_end, n_jobs=2, progress=False)
         warm_s.append(time.perf_counter() - began)
     with threadpool_limits(1):  # a matrix product rounds otherwise when more threads share it
         same_threads, _ = published_loop(files)
@@ -97,8 +97,8 @@ def compare(folder: Path) -> dict:
 def four_corpora() -> None:
     """Compute four variants of 12,162 clips; run in a process of its own, whose memory is read."""
     table = metadata.build(FOUR, progress=False).table
-    front_end = store.FrontEnd(augmentation=AugmentationConfig(n_variants=3))
-    result = store.build(table, front_end, n_jobs=2, progress=False)
+    front_end = dataset.FrontEnd(augmentation=AugmentationConfig(n_variants=3))
+    result = dataset.build(table, front_end, n_jobs=2, progress=False)
     print(json.dumps({"shape": result.shape, "problems": len(result.problems)}))
 
 

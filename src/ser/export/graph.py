@@ -70,10 +70,8 @@ def to_onnx(answer: Any, *, half: bool = True) -> bytes:
         _halve(found)
     for value in [*found.graph.input, *found.graph.output]:
         value.doc_string = ""
-    found.producer_name, found.doc_string = (
-        "ser-honest",
-        "speech emotion: waveform to probabilities",
-    )
+    found.producer_name = "ser-honest"
+    found.doc_string = "speech emotion: waveform to probabilities"
     return bytes(found.SerializeToString())
 
 

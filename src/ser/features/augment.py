@@ -153,7 +153,7 @@ def register(name: str) -> Callable[[custom.Function], custom.Function]:
     ...     return samples + 0.5 * np.roll(samples, int(0.1 * sample_rate_hz))
     >>> AugmentationConfig(n_variants=2, custom_p={"echo": 0.5}).custom_p
     {'echo': 0.5}
-    >>> del CUSTOM["augmentations"]["echo"]
+    >>> del custom.CUSTOM["augmentations"]["echo"]
     """
     return custom.register("augmentations", name, CHANGES)
 

@@ -72,6 +72,17 @@ def mel_filters() -> np.ndarray:
     return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
 
 
+def compute(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Compute what a pretrained encoder hears or answers."""
+    if config.kinds == ("whisper_mel",):
+        return log_mel(waveform, config.level)
+    if config.kinds == ("whisper",):
+        return states(waveform, config)
+    from ser.features import ssl  # an extra
+
+    return ssl.states(waveform, config)
+
+
 def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Compute states of a Whisper encoder."""
     known = pretrained.get(config.encoder or "")

@@ -69,7 +69,7 @@ def extract(waveform: np.ndarray, sample_rate_hz: int, config: FeatureConfig) ->
     if len(waveform) < config.n_fft:
         waveform = np.pad(waveform, (0, config.n_fft - len(waveform)))
     if config.is_pretrained:
-        return _pretrained(waveform[: config.n_frames * config.hop_length], config)
+        return encoders.compute(waveform[: config.n_frames * config.hop_length], config)
     spectrum = _Spectrum(waveform, sample_rate_hz, config)
     with _blas().limit(limits=1, user_api="blas"):  # else the last digits follow the core count
         parts = [
@@ -106,12 +106,11 @@ def feature_names(config: FeatureConfig) -> list[str]:
         return [f"state {state} channel {i}" for state in config.states for i in range(width)]
     sizes = {"mfcc": config.n_mfcc, "log_mel": config.n_mels, "chroma": config.n_chroma}
     sizes |= {"spectral_contrast": 7, "whisper_mel": encoders.N_MELS}
+    own = [kind for kind in config.kinds if kind in CUSTOM["features"]]
+    sizes |= {kind: size for kind in own if (size := custom.width(kind, config)) > 1}
     names = []
     for kind in config.kinds:
-        size = custom.width(kind, config) if kind in CUSTOM["features"] else sizes.get(kind)
-        if size == 1 and kind in CUSTOM["features"]:
-            size = None
-        names += [kind] if size is None else [f"{kind} {i}" for i in range(size)]
+        names += [f"{kind} {i}" for i in range(sizes[kind])] if kind in sizes else [kind]
     prefixes = ["", "delta ", "delta2 "][: config.n_deltas + 1]
     return [prefix + name for prefix in prefixes for name in names]
 
@@ -119,16 +118,6 @@ def feature_names(config: FeatureConfig) -> list[str]:
 def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
     """Give the time at the centre of each frame."""
     return np.arange(n_frames) * config.hop_length / sample_rate_hz
-
-
-def _pretrained(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    if config.kinds == ("whisper_mel",):
-        return encoders.log_mel(waveform, config.level)
-    if config.kinds == ("ssl",):
-        from ser.features import ssl
-
-        return ssl.states(waveform, config)
-    return encoders.states(waveform, config)
 
 
 @functools.cache
