@@ -30,12 +30,13 @@ BASE = names(PYPROJECT["project"]["dependencies"])
 EXTRAS = {
     extra: names(lines) for extra, lines in PYPROJECT["project"]["optional-dependencies"].items()
 }
+INSTALLED = packages_distributions()
 EXTRA_OF = {module: extra for extra, words in cli.EXTRAS.items() for module in words.split()}
 
 
 def distributions_of(module):
     """Names of what brings a module; of one that is not installed, its own."""
-    return {canonicalize_name(name) for name in packages_distributions().get(module, [module])}
+    return {canonicalize_name(name) for name in INSTALLED.get(module, [module])}
 
 
 def imported():
