@@ -30,7 +30,7 @@ run: $(VENV)/installed
 test test-real test-slow: export OMP_NUM_THREADS = 1
 test test-real test-slow: export OPENBLAS_NUM_THREADS = 1
 test test-real test-slow: export TF_NUM_INTRAOP_THREADS = 1
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(TESTABLE) lint
 	$(PYTEST) -m "not slow and not real" --cov --cov-report=term --cov-fail-under=90

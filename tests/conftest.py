@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
 from ser.corpora import demo, metadata
-from ser.project import MODEL_FILE, SerError
+from ser.project import SerError
 
 # where changes are judged, the same examples each time; elsewhere new ones, to find what is left
 examples = {"any machine": 20, "slow": 200}
@@ -40,31 +40,16 @@ warnings_are_errors = pytest.mark.filterwarnings(  # the last wins
 )
 
 NEEDS_MORE = {"real_speech", "real_encoder"}  # fixtures that skip without corpora or weights
-LONGEST = (  # groups of tests, by CPU time; a group stays with one worker
-    "main line",
-    "test_export",
-    "test_experiment",
-    "test_training",
-    "test_tune",
-    "test_robustness",
-    "test_models",
-)
+LONGEST = ("notebooks", "export", "experiment", "training", "tune", "models", "odd_files", "cells")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Keep each file with one worker, begin with those that take long, mark what needs more."""
-
-    def place(item):
-        group = next(item.iter_markers("xdist_group")).args[0]
-        return LONGEST.index(group) if group in LONGEST else len(LONGEST)
-
+    """Begin with the files that take long, so that no worker waits for another at the end."""
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if NEEDS_MORE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
-    items.sort(key=place)
 
 
 ACTORS = ("01", "02", "03", "04", "05", "06")  # male and female in turn
@@ -120,45 +105,31 @@ def three_speakers(demo_table):
     return demo_table[few].reset_index(drop=True)
 
 
-@pytest.fixture(scope="session")
-def finished_project(tmp_path_factory, demo_shelf, three_speakers) -> Path:
-    """A project with a finished cross-validation of `TINY`, two seeds; to be left as it is.
-
-    Whichever worker asks first makes it, for all.
-    """
-    from ser.experiments import runner
-
+def made_once(tmp_path_factory, name, make) -> Path:
+    """Give the folder that the first worker to ask for it makes, for all of them."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    root, done = base / "finished", base / "finished.done"
-    with FileLock(base / "finished.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SER_ROOT", str(root))
-        patch.setenv("SER_CORPORA", str(demo_shelf))
+    folder, done = base / name, base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
         if not done.exists():
-            runner.run(TINY, seeds=(0, 1), every=0, table=three_speakers)
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
             done.touch()
-    return root
+    return folder
 
 
 @pytest.fixture(scope="session")
-def finished_run(finished_project) -> Path:
-    """The run folder of its first fold."""
-    return next((finished_project / "models" / "runs").glob("*/*/fold-0-seed-0"))
+def finished_project(tmp_path_factory, demo_shelf, three_speakers) -> Path:
+    """A project with a finished cross-validation of `TINY`, two seeds; to be left as it is."""
+    from ser.experiments import runner
 
+    def make(root):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SER_ROOT", str(root))
+            patch.setenv("SER_CORPORA", str(demo_shelf))
+            runner.run(TINY, seeds=(0, 1), every=0, table=three_speakers)
 
-@pytest.fixture(scope="session")
-def finished_report(finished_project) -> Path:
-    """Its report: metrics, predictions of every clip, recipe, figures."""
-    return next((finished_project / "reports").glob("**/metrics.json")).parent
-
-
-@pytest.fixture(scope="session")
-def finished_bundle(finished_run, tmp_path_factory) -> Path:
-    """What `ser export` makes of that run: ONNX only."""
-    from ser.export.writer import export
-
-    folder = tmp_path_factory.mktemp("bundle")
-    return export(finished_run / MODEL_FILE, folder / "bundle", kinds=("onnx",))
+    return made_once(tmp_path_factory, "finished", make)
 
 
 @pytest.fixture(scope="session")
@@ -168,10 +139,12 @@ def one_bundle(tmp_path_factory, demo_shelf) -> Path:
 
     from ser.export.writer import export
 
-    folder = tmp_path_factory.mktemp("one")
-    file = save("ensemble", folder / "model.keras", speech(demo_shelf, 4))
-    export(file, folder / "bundle", temperature=2.0, threshold=0.4, kinds=("onnx",))
-    return folder
+    def make(folder):
+        folder.mkdir()
+        file = save("ensemble", folder / "model.keras", speech(demo_shelf, 4))
+        export(file, folder / "bundle", temperature=2.0, threshold=0.4, kinds=("onnx",))
+
+    return made_once(tmp_path_factory, "one-bundle", make)
 
 
 @pytest.fixture(scope="session")

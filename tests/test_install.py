@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tomllib
 import venv
-from importlib.metadata import packages_distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,13 @@ BASE = names(PYPROJECT["project"]["dependencies"])
 EXTRAS = {
     extra: names(lines) for extra, lines in PYPROJECT["project"]["optional-dependencies"].items()
 }
+INSTALLED = packages_distributions()
 EXTRA_OF = {module: extra for extra, words in cli.EXTRAS.items() for module in words.split()}
 
 
 def distributions_of(module):
     """Names of what brings a module; of one that is not installed, its own."""
-    return {canonicalize_name(name) for name in packages_distributions().get(module, [module])}
+    return {canonicalize_name(name) for name in INSTALLED.get(module, [module])}
 
 
 def imported():
@@ -76,9 +78,42 @@ def test_every_data_file_is_packaged():
     assert {file for file in files if file.suffix != ".py"} <= packaged
 
 
-def in_a_base_installation(*arguments, script="from ser.cli import main; main()"):
-    """Run `ser` in a process in which no module of an extra can be imported."""
-    script = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRA_OF)})); {script}"
+def installed_with(extra):
+    """Names of all that pip installs for an extra, and for that, and so on."""
+    found, waiting = set(), list(PYPROJECT["project"]["optional-dependencies"].get(extra, []))
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = canonicalize_name(requirement.name)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            with suppress(PackageNotFoundError):
+                waiting += [] if name in found else requires(name) or []
+            found.add(name)
+    return found
+
+
+WITHOUT = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {missing}:
+            return self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+"""
+
+
+def in_an_installation(extra, *arguments, script="from ser.cli import main; main()"):
+    """Run `ser` in a process that cannot import what neither the base nor the extra brings."""
+    there = installed_with(extra)
+    missing = [module for module in EXTRA_OF if not distributions_of(module) & there]
+    script = WITHOUT.replace("{missing}", repr(missing)) + script
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -89,17 +124,41 @@ def clip(demo_shelf):
 
 
 def test_predicting_needs_no_extra(clip):
-    done = in_a_base_installation("predict", clip, "--model", ROOT / "models" / "small")
+    done = in_an_installation(None, "predict", clip, "--model", ROOT / "models" / "small")
     assert done.returncode == 0, done.stderr
     assert "%" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "features", "metadata", "report"])
-def test_other_commands_name_the_extra(command, project):
-    done = in_a_base_installation(command)
+def test_the_page_needs_its_extra_only(clip):
+    pytest.importorskip("gradio", reason="needs the extra app")
+    script = """
+import sys
+from ser.inference import page
+from ser.inference.model import load_model
+if __name__ == "__main__":
+    answer, _, figure = page.answer(load_model(sys.argv[1]), sys.argv[2])
+    print(answer, type(figure).__name__)
+"""
+    done = in_an_installation("app", ROOT / "models" / "small", clip, script=script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Figure\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "needed", "extra"),
+    [
+        ("train", "the training packages", "train"),
+        ("metadata", "the training packages", "train"),
+        ("report", "the training packages", "train"),
+        ("app", "matplotlib", "app"),
+    ],
+)
+def test_other_commands_name_the_extra(command, needed, extra, monkeypatch):
+    monkeypatch.setenv("SER_ROOT", str(ROOT))
+    done = in_an_installation(None, command)
     assert done.returncode == 2, done.stderr
     assert done.stderr == (
-        "ser: this command needs the training packages: pip install 'ser-honest[train]'.\n"
+        f"ser: this command needs {needed}: pip install 'ser-honest[{extra}]'.\n"
     )
 
 

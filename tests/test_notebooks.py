@@ -221,7 +221,6 @@ def new_project(tmp_path_factory):
         yield root
 
 
-@pytest.mark.xdist_group("main line")
 @pytest.mark.parametrize("name", MAIN_LINE)
 def test_the_main_line_runs_on_the_demo_corpus(name, new_project):
     before = [new_project / f"{earlier}.ipynb" for earlier in MAIN_LINE[: MAIN_LINE.index(name)]]
@@ -232,9 +231,7 @@ def test_the_main_line_runs_on_the_demo_corpus(name, new_project):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in STUDIES]
-)
+@pytest.mark.parametrize("name", STUDIES)
 def test_a_study_runs_on_the_demo_corpus(name, tmp_path, monkeypatch):
     if name == "10_pretrained_encoder" and not pretrained.is_here("whisper-tiny.en"):
         pytest.skip("set SER_PRETRAINED to a folder that holds whisper-tiny.en")

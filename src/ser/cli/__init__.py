@@ -39,11 +39,12 @@ def _missing_extra(error: Exception) -> str:
     if not isinstance(error, ModuleNotFoundError):
         return ""
     module = (error.name or "").partition(".")[0]
-    for extra, modules in EXTRAS.items():
-        if module in modules.split():
-            needed = "the training packages" if extra == "train" else module
-            return f"this command needs {needed}: pip install 'ser-honest[{extra}]'."
-    return ""
+    extra = next((name for name, modules in EXTRAS.items() if module in modules.split()), "")
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if extra and command in EXTRAS:  # export, tune, listen and app have one of their own
+        extra = command
+    needed = "the training packages" if extra == "train" else module
+    return f"this command needs {needed}: pip install 'ser-honest[{extra}]'." if extra else ""
 
 
 def main() -> None:
