@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ser.cli import data, experiments, use  # noqa: F401  each adds its commands, in this order
+import ser
+from ser.cli import data, experiments, use  # noqa: F401  each adds its commands
 from ser.cli.options import app
 from ser.project import SerError
 
@@ -27,9 +28,19 @@ EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
 }
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ser {ser.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
 ) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -49,12 +60,13 @@ def _missing_extra(error: Exception) -> str:
 
 def main() -> None:
     """Run the command; errors that users can mend are one line and exit code 2."""
-    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]  # wherever it stands
+    debug = len(arguments) < len(sys.argv) - 1
     for stream in (sys.stdout, sys.stderr):  # a pipe on Windows may not know UTF-8
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        app()
+        app(arguments)
     except Exception as error:
         if debug:
             raise

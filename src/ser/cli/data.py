@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -36,12 +36,11 @@ def data_add(
     name: Annotated[str, typer.Argument(help="Name of the corpus: ravdess, or one of your own.")],
     path: Annotated[Path, typer.Argument(help="Its folder, nested in any way; or a CSV table.")],
     labels: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Of your own: `folder`, or a pattern whose group is the label."),
     ] = None,
     speakers: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Of your own: a pattern whose group is the speaker."),
+        str | None, typer.Option(help="Of your own: a pattern whose group is the speaker.")
     ] = None,
     language: Annotated[str, typer.Option(help="Of your own: two letters, such as en.")] = "",
 ) -> None:
@@ -125,8 +124,7 @@ def features(
     corpora: Corpora = None,
     jobs: Jobs = -1,
     cluster: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786."),
+        str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786.")
     ] = None,
     repair: Annotated[
         bool, typer.Option(help="Check what is cached, redo what is damaged.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from ser.cli import options
-from ser.cli.options import Corpora, Jobs, Protocol, RecipeName, app
+from ser.cli.options import Corpora, Epochs, Jobs, Protocol, RecipeName, Seeds, app
 from ser.project import SerError
 
 
@@ -20,7 +20,7 @@ def train(
     protocol: Protocol = None,
     fold: Annotated[int, typer.Option(help="Which fold, from 0.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and variants.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    epochs: Epochs = 0,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs.")] = False,
     everything: Annotated[
         bool, typer.Option("--everything", help="Train on all speakers, test on none: to export.")
@@ -42,9 +42,9 @@ def run(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
+    seeds: Seeds = "0,1,2",
     jobs: Jobs = 1,
-    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    epochs: Epochs = 0,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a report of other settings or clips, too.")
     ] = False,
@@ -67,9 +67,9 @@ def tune(
     trials: Annotated[int, typer.Option(help="How many settings in all.")] = 20,
     folds: Annotated[str, typer.Option(help="Folds that a setting is tried on.")] = "0",
     seed: Annotated[int, typer.Option(help="Of trainings and search.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")] = 0,
+    epochs: Epochs = 0,
     space: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="JSON file: setting to choices or range; see ser.studies.tuning.SPACE."),
     ] = None,
 ) -> None:
@@ -91,15 +91,15 @@ def tune(
 @app.command()
 def ladder(
     names: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(help="Recipes; where left out, one for each published system."),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds with commas between.")] = "0,1,2",
+    seeds: Seeds = "0,1,2",
     jobs: Jobs = 2,
     corpora: Corpora = None,
     fast: Annotated[bool, typer.Option(help="Coarse: about 800 clips, 8 epochs, a seed.")] = False,
     votes: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Only this: CREMA-D's summaryTable.csv, for the line of listeners."),
     ] = None,
 ) -> None:
@@ -125,7 +125,7 @@ def robustness(
     seed: Annotated[int, typer.Option(help="Which models of the cross-validation.")] = 0,
     clips: Annotated[int, typer.Option(help="So many at random; 0 is all of them.")] = 0,
     jobs: Jobs = 2,
-    epochs: Annotated[int, typer.Option(help="As they were trained with.")] = 0,
+    epochs: Epochs = 0,
 ) -> None:
     """Test trained models on telephone, MP3, noise, reverberation and other recordings."""
     from ser.cli import show
@@ -139,7 +139,7 @@ def robustness(
 @app.command()
 def evaluate(
     folder: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Argument(help="A run or report folder; the newest run where left out."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

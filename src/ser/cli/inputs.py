@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ser.corpora.folders import LOSSLESS, LOSSY, walk
 from ser.project import SerError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au")
 STDIN = "-"
 
 
@@ -19,12 +19,11 @@ def expand(names: Sequence[str]) -> list[str]:
     for name in names:
         path = Path(name)
         if name != STDIN and path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            inside, unreadable = walk(path)
             if not inside:
-                raise SerError(
-                    f"{name}: no recording in this folder. Looked for {', '.join(SUFFIXES)}."
-                )
-            found += [str(p) for p in inside if p.is_file()]
+                kinds = ", ".join(sorted(LOSSLESS | LOSSY))
+                raise SerError(f"{name}: no recording in this folder. Looked for {kinds}.")
+            found += sorted(str(path / file) for file in (*inside, *unreadable))
         elif glob.has_magic(name) and not path.exists():
             every = glob.glob(name, recursive=True)  # noqa: PTH207  also of absolute patterns
             matching = sorted(p for p in every if Path(p).is_file())

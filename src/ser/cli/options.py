@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from ser.project import SerError
 
@@ -13,7 +15,14 @@ if TYPE_CHECKING:
     from ser.config import Recipe
     from ser.experiments import Plan
 
+
+class _PredictFirst(TyperGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: name != "predict")
+
+
 app = typer.Typer(
+    cls=_PredictFirst,
     help="Speech emotion recognition whose numbers cannot leak.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -22,13 +31,13 @@ app = typer.Typer(
 
 RecipeName = Annotated[str, typer.Argument(help="A name from `ser recipes`, or a JSON file.")]
 Corpora = Annotated[
-    Optional[str],  # noqa: UP045  typer reads the annotation on Python 3.10 too
-    typer.Option("--corpora", "-c", help="Names with commas between, or `all`."),
+    str | None, typer.Option("--corpora", "-c", help="Names with commas between, or `all`.")
 ]
 Protocol = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--protocol", "-p", help="A name from `ser protocols`."),
+    str | None, typer.Option("--protocol", "-p", help="A name from `ser protocols`.")
 ]
+Seeds = Annotated[str, typer.Option(help="Seeds with commas between.")]
+Epochs = Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time.")]
 
 

@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -148,11 +148,10 @@ class AnswersCsv:
     A row for each recording and, of one heard in windows, one for each stretch of speech.
     """
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.text = io.StringIO()
+    def __init__(self, out: TextIO, classes: Sequence[str]) -> None:
         names = ["file", "part", "start_s", "end_s", "label", *classes]
         names += ["uncertain", "no_speech", "model", "warnings", "error"]
-        self.table = csv.DictWriter(self.text, names, restval="", lineterminator="\n")
+        self.table = csv.DictWriter(out, names, restval="", lineterminator="\n")
         self.table.writeheader()
 
     def add(self, name: str, answer: Prediction) -> None:
@@ -177,13 +176,6 @@ class AnswersCsv:
     def fail(self, name: str, reason: str) -> None:
         """Add a recording that could not be answered."""
         self.table.writerow({"file": name, "part": "recording", "error": reason})
-
-    def taken(self) -> str:
-        """Give what was added since the last call."""
-        found = self.text.getvalue()
-        self.text.seek(0)
-        self.text.truncate()
-        return found
 
 
 def _rounded(probabilities: dict[str, float]) -> dict[str, float]:

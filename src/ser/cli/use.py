@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 FEW = 5  # of more recordings, each gets one line
 ModelPath = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         "--model",
         "-m",
@@ -37,12 +38,11 @@ def predict(
         bool, typer.Option("--csv", help="For spreadsheets: a row for each.")
     ] = False,
     plot: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Draw the (last) recording and its timeline into this image."),
     ] = None,
     explain: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Draw where the model listened, and why, into this image."),
+        Path | None, typer.Option(help="Draw where the model listened, and why, into this image.")
     ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch.
@@ -55,21 +55,21 @@ def predict(
         raise SerError("--json and --csv are two formats: choose one.")
     names = inputs.expand(files)
     loaded, answers, problems = _opened(model), [], []
-    rows = show.AnswersCsv(loaded.classes)
+    rows = show.AnswersCsv(sys.stdout, loaded.classes) if as_csv else None
     for name in names:
         try:
             answer = _answer(loaded, inputs.content(name), plot, explain)
         except SerError as error:
             problems.append(str(error))
             answers.append({"file": name, "error": str(error)})
-            rows.fail(name, str(error))
-        else:
-            answers.append({"file": name, **answer.as_dict()})
+            if rows is not None:
+                rows.fail(name, str(error))
+            continue
+        answers.append({"file": name, **answer.as_dict()})
+        if rows is not None:  # as it comes: Ctrl-C keeps what was answered
             rows.add(name, answer)
-            if not (as_json or as_csv):
-                show.show_answer(name, answer, short=len(names) > FEW)
-        if as_csv:
-            typer.echo(rows.taken(), nl=False)  # as it comes: Ctrl-C keeps what was answered
+        elif not as_json:
+            show.show_answer(name, answer, short=len(names) > FEW)
     if as_json:
         typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
     if problems:
@@ -109,16 +109,13 @@ def _answer(
 def listen(
     model: ModelPath = None,
     file: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Replay this recording as if it were spoken now."),
+        Path | None, typer.Option(help="Replay this recording as if it were spoken now.")
     ] = None,
     device: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Microphone: a number or name from `python -m sounddevice`."),
+        str | None, typer.Option(help="Microphone: a number or name from `python -m sounddevice`.")
     ] = None,
     save: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Keep what was answered in this CSV file."),
+        Path | None, typer.Option(help="Keep what was answered in this CSV file.")
     ] = None,
 ) -> None:
     """Tell the emotion while somebody speaks, twice a second; Ctrl-C ends."""
@@ -164,7 +161,7 @@ def export(
     ] = "onnx,litert,litert-int8",
     half: Annotated[bool, typer.Option(help="Large ONNX constants in half precision.")] = False,
     calibrate: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             help="A report of its recipe: makes probabilities true, sets a threshold, and fills "
             "the model's card."
