@@ -46,13 +46,15 @@ cuts longer recordings into windows.
 
 
 def write(folder: Path, report: Path, *, right: float) -> Path:
-    """Write the card of a bundle."""
+    """Write the card of a bundle, with the header that the Hugging Face Hub reads."""
+    from huggingface_hub import ModelCard  # a second to import
+
     about, predictions = bundle.read_card(folder), predictions_of(report)
     if report.parent.name != (name := about["recipe"]["name"]):
         raise SerError(f"{report}: a report of {report.parent.name}; the model is of {name}.")
     found = read_json(report / "metrics.json")
     parts = [
-        _head(folder, about),
+        _title(folder, about),
         _FOR,
         _NOT_FOR,
         _training(about, found),
@@ -64,12 +66,27 @@ def write(folder: Path, report: Path, *, right: float) -> Path:
         _failures(predictions, about["classes"]),
         _LIMITS.format(window=about["window_s"]),
     ]
-    path = folder / CARD
-    path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
-    return path
+    header = f"---\n{_header(list(found['per_corpus']))}\n---\n\n"
+    ModelCard(header + "\n".join(part for part in parts if part)).save(folder / CARD)
+    return folder / CARD
 
 
-def _head(folder: Path, about: dict[str, Any]) -> str:
+def _header(names: list[str]) -> str:
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
+        license="other",
+        license_name="non-commercial",
+        language=sorted({corpora.get(name).language for name in names}),
+        datasets=names,
+        metrics=["recall", "accuracy"],
+        pipeline_tag="audio-classification",
+        tags=["speech-emotion-recognition", "onnx"],
+        library_name="ser-honest",
+    ).to_yaml()
+
+
+def _title(folder: Path, about: dict[str, Any]) -> str:
     files = ", ".join(f"`{f['file']}` ({f['bytes'] / 1e6:.1f} MB)" for f in about["files"].values())
     recipe = about["recipe"]
     return (
@@ -114,15 +131,8 @@ def _expected(found: dict[str, Any], report: Path) -> str:
 
 
 def _groups(found: dict[str, Any]) -> str:
-    rows = [
-        {
-            "of": f"`{name}`" if by == "per_corpus" else str(name),
-            "UAR": _percent(part["uar"], part["interval_95"]),
-            "clips": f"{part['n_clips']:,}",
-        }
-        for by in ("per_corpus", "per_sex")
-        for name, part in found[by].items()
-    ]
+    groups = {f"`{name}`": part for name, part in found["per_corpus"].items()} | found["per_sex"]
+    rows = [_row("of", name, part) for name, part in groups.items()]
     classes = [
         {
             "class": name,
@@ -156,14 +166,9 @@ def _trust(predictions: pd.DataFrame, about: dict[str, Any], right: float) -> st
 def _recordings(report: Path) -> str:
     if not (report / ROBUSTNESS).is_file():
         return ""
-    table = pd.read_csv(report / ROBUSTNESS)
     rows = [
-        {
-            "recorded": row["condition"],
-            "UAR": _percent(row["uar"], (row["low"], row["high"])),
-            "clips": f"{row['n_clips']:,}",
-        }
-        for _, row in table.iterrows()
+        _row("recorded", row["condition"], {**row, "interval_95": (row["low"], row["high"])})
+        for row in pd.read_csv(report / ROBUSTNESS).to_dict("records")
     ]
     return f"## As people record\n\nThe same test clips, changed in one way.\n\n{_table(rows)}\n"
 
@@ -174,12 +179,7 @@ def _unheard(report: Path) -> str:
     predictions = predictions_of(report)
     n_classes = predictions.groupby(predictions["clip_id"].str.split("/").str[0])["label"].nunique()
     rows = [
-        {
-            "never heard": f"`{name}`",
-            "UAR": _percent(part["uar"], part["interval_95"]),
-            "classes": n_classes[name],
-            "clips": f"{part['n_clips']:,}",
-        }
+        _row("never heard", f"`{name}`", part, classes=n_classes[name])
         for name, part in read_json(report / "metrics.json")["per_corpus"].items()
     ]
     return (
@@ -199,6 +199,11 @@ def _failures(predictions: pd.DataFrame, classes: list[str]) -> str:
         for true, named in worst[:N_CONFUSIONS]
     ]
     return "## Known failures\n\n" + "\n".join(lines) + "\n"
+
+
+def _row(what: str, name: str, part: dict[Any, Any], **more: Any) -> dict[str, Any]:
+    uar = _percent(part["uar"], part["interval_95"])
+    return {what: name, "UAR": uar, **more, "clips": f"{part['n_clips']:,}"}
 
 
 def _percent(value: float, interval: Any) -> str:

@@ -7,6 +7,7 @@ It binds to this machine unless told otherwise. What is sent is decoded in a pro
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import threading
 import weakref
@@ -139,7 +140,8 @@ def card_of(model: Model, folder: Path) -> str:
     """Give what there is to say about a model."""
     written = folder / "README.md"
     if folder.is_dir() and written.is_file():
-        return written.read_text(encoding="utf-8")
+        text = written.read_text(encoding="utf-8")
+        return re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.DOTALL)  # the Hub's header
     recipe = (model.card.get("recipe") or {}).get("name", "unknown")
     return (
         f"Recipe: {recipe}. Classes: {', '.join(model.classes)}. It hears the first "
