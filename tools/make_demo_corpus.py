@@ -118,7 +118,7 @@ def _tess_takes() -> Iterator[Take]:
 
 def _savee_takes() -> Iterator[Take]:
     for speaker, voice in VOICES["savee"].items():
-        for code, (emotion, _, _) in savee.EMOTION_CODES.items():
+        for code, (emotion, _) in savee.EMOTION_CODES.items():
             for number, text in SAVEE_SENTENCES.items():
                 yield Take(f"savee/{speaker}/{code}{number:02d}.wav", voice, text, emotion)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from ser.corpora.base import ClipName, Corpus
+from ser.corpora.base import Corpus
+from ser.corpora.scheme import Scheme
 
 EMOTION_CODES = {
     "ANG": ("angry", "anger"),
@@ -44,35 +44,14 @@ ACTORS: dict[str, tuple[str, int]] = {
     )["actors"].items()
 }
 
-_NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
-
-
-def parse(path: PurePath) -> ClipName | None:
-    """Decode a CREMA-D name."""
-    match = _NAME.fullmatch(path.stem.upper())
-    if match is None:
-        return None
-    actor, statement, code, level = match.groups()
-    try:
-        emotion, emotion_raw = EMOTION_CODES[code]
-        sex, age = ACTORS[actor]
-        return ClipName(
-            emotion=emotion,
-            emotion_raw=emotion_raw,
-            speaker=actor,
-            sex=sex,
-            age=age,
-            intensity=INTENSITIES[level],
-            statement=STATEMENTS[statement],
-        )
-    except KeyError:
-        return None
-
-
-def canonical(path: PurePath) -> str:
-    """Return the stem in the release's upper case."""
-    return path.stem.upper()
-
+SCHEME = Scheme(
+    pattern=(
+        r"(?P<speaker>\d{4})_(?P<statement>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<intensity>[A-Z]{1,2})"
+    ),
+    stem="{speaker}_{statement}_{emotion}_{intensity}",
+    codes={"statement": STATEMENTS, "emotion": EMOTION_CODES, "intensity": INTENSITIES},
+    speakers=ACTORS,
+)
 
 CORPUS = Corpus(
     name="crema_d",
@@ -86,9 +65,9 @@ CORPUS = Corpus(
         "Computing 5(4): 377-390, 2014, doi:10.1109/TAFFC.2014.2336244"
     ),
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
-    parse=parse,
-    labels=tuple(label for label, _ in EMOTION_CODES.values()),
-    canonical=canonical,
+    parse=SCHEME.parse,
+    canonical=SCHEME.canonical,
+    labels=SCHEME.labels,
+    demographics=SCHEME.speakers,
     kaggle="ejlok1/cremad",
-    demographics=ACTORS,
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
-
-from ser.corpora.base import ClipName, Corpus
+from ser.corpora.base import Corpus
+from ser.corpora.scheme import Scheme
 
 EMOTION_CODES = {
     "W": ("angry", "anger"),  # Wut
@@ -29,40 +27,12 @@ SPEAKERS = {
     "16": ("female", 31),
 }
 
-_NAME = re.compile(r"(\d\d)([ab]\d\d)([a-z])([a-z])?")
-
-
-def _fields(path: PurePath) -> tuple[str, str, str, str] | None:
-    match = _NAME.fullmatch(path.stem.lower())
-    if match is None or match[1] not in SPEAKERS or match[3].upper() not in EMOTION_CODES:
-        return None
-    return match[1], match[2], match[3].upper(), match[4] or ""
-
-
-def parse(path: PurePath) -> ClipName | None:
-    """Decode an EmoDB name."""
-    fields = _fields(path)
-    if fields is None:
-        return None
-    speaker, text, code, version = fields
-    emotion, emotion_raw = EMOTION_CODES[code]
-    sex, age = SPEAKERS[speaker]
-    return ClipName(
-        emotion=emotion,
-        emotion_raw=emotion_raw,
-        speaker=speaker,
-        sex=sex,
-        age=age,
-        statement=text,
-        repetition=version,
-    )
-
-
-def canonical(path: PurePath) -> str:
-    """Return the stem in the release's mix of cases."""
-    fields = _fields(path)
-    return path.stem if fields is None else "".join(fields)
-
+SCHEME = Scheme(
+    pattern=(r"(?P<speaker>\d\d)(?P<statement>[ab]\d\d)(?P<emotion>[A-Z])(?P<repetition>[a-z]?)"),
+    stem="{speaker}{statement}{emotion}{repetition}",
+    codes={"emotion": EMOTION_CODES},
+    speakers=SPEAKERS,
+)
 
 CORPUS = Corpus(
     name="emodb",
@@ -75,8 +45,8 @@ CORPUS = Corpus(
         "emotional speech, Proc. Interspeech, 1517-1520, 2005, doi:10.21437/Interspeech.2005-446"
     ),
     homepage="http://emodb.bilderbar.info/",
-    parse=parse,
-    labels=tuple(label or raw for label, raw in EMOTION_CODES.values()),
-    canonical=canonical,
-    demographics=SPEAKERS,
+    parse=SCHEME.parse,
+    canonical=SCHEME.canonical,
+    labels=SCHEME.labels,
+    demographics=SCHEME.speakers,
 )

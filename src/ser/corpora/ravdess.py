@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePath
-
-from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
+from ser.corpora.base import Archive, Corpus
+from ser.corpora.scheme import Scheme
 
 MODALITIES = {"01": "full-av", "02": "video-only", "03": "audio-only"}
 VOCAL_CHANNELS = {"01": "speech", "02": "song"}
@@ -22,34 +20,24 @@ EMOTION_CODES = {
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 REPETITIONS = {"01": "1", "02": "2"}
-N_ACTORS = 24
-
-_NAME = re.compile(r"\d\d(-\d\d){6}")
-
-
-def parse(path: PurePath) -> ClipName | None:
-    """Decode the seven fields of a RAVDESS name, sound or video."""
-    if not _NAME.fullmatch(path.stem):
-        return None
-    modality, channel, emotion, intensity, statement, repetition, actor = path.stem.split("-")
-    try:
-        clip = ClipName(
-            emotion=EMOTION_CODES[emotion],
-            emotion_raw=EMOTION_CODES[emotion],
-            speaker=actor,
-            sex="male" if int(actor) % 2 else "female",
-            intensity=INTENSITIES[intensity],
-            statement=STATEMENTS[statement],
-            repetition=REPETITIONS[repetition],
-            modality=MODALITIES[modality],
-            vocal_channel=VOCAL_CHANNELS[channel],
-        )
-    except KeyError:
-        return None
-    no_such_actor = not 1 <= int(actor) <= N_ACTORS
-    strong_neutral = clip.emotion == "neutral" and clip.intensity == "strong"
-    return None if no_such_actor or strong_neutral else clip
-
+SCHEME = Scheme(
+    pattern=(
+        r"(?P<modality>\d\d)-(?P<vocal_channel>\d\d)-"
+        r"(?!01-02)"  # there is no strong neutral
+        r"(?P<emotion>\d\d)-(?P<intensity>\d\d)-"
+        r"(?P<statement>\d\d)-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
+    ),
+    stem="{modality}-{vocal_channel}-{emotion}-{intensity}-{statement}-{repetition}-{speaker}",
+    codes={
+        "modality": MODALITIES,
+        "vocal_channel": VOCAL_CHANNELS,
+        "emotion": {code: (emotion, emotion) for code, emotion in EMOTION_CODES.items()},
+        "intensity": INTENSITIES,
+        "statement": STATEMENTS,
+        "repetition": REPETITIONS,
+    },
+    speakers={f"{actor:02d}": ("male" if actor % 2 else "female", None) for actor in range(1, 25)},
+)
 
 CORPUS = Corpus(
     name="ravdess",
@@ -63,8 +51,10 @@ CORPUS = Corpus(
         "North American English, PLoS ONE 13(5): e0196391, 2018, doi:10.1371/journal.pone.0196391"
     ),
     homepage="https://zenodo.org/records/1188976",
-    parse=parse,
-    labels=EMOTIONS,
+    parse=SCHEME.parse,
+    canonical=SCHEME.canonical,
+    labels=SCHEME.labels,
+    demographics=SCHEME.speakers,
     kaggle="uwrfkaggler/ravdess-emotional-speech-audio",
     archives=(
         Archive(
@@ -76,8 +66,4 @@ CORPUS = Corpus(
             size_bytes=208_468_073,
         ),
     ),
-    demographics={
-        f"{actor:02d}": ("male" if actor % 2 else "female", None)
-        for actor in range(1, N_ACTORS + 1)
-    },
 )

@@ -1,0 +1,83 @@
+"""File names whose parts are codes: a pattern, and a table for each part."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from ser.corpora.base import EMOTIONS, ClipName
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How the file names of a corpus read, in whatever case they are spelled.
+
+    Attributes
+    ----------
+    pattern : str
+        Regular expression of a whole stem; its groups are named after fields of `ClipName`.
+    stem : str
+        The stem as it was released, made of the groups: ``"{speaker}_{emotion}"``.
+    codes : mapping
+        Field to its codes, and what they stand for; of ``emotion``, the common label (or nothing)
+        and the corpus' own word. What a field without codes holds stands for itself.
+    speakers : mapping
+        Speaker to (sex, age in years or None).
+    slips : mapping
+        Stems that were released misspelled, in lower case, to what they should be.
+    speaker_folder : bool
+        Whether the speaker may be the folder's name, and not in the file's.
+    """
+
+    pattern: str
+    stem: str
+    codes: Mapping[str, Mapping[str, Any]]
+    speakers: Mapping[str, tuple[str, int | None]]
+    slips: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    speaker_folder: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels there are."""
+        found = [label or word for label, word in self.codes["emotion"].values()]
+        return tuple(sorted(found, key=lambda label: (label not in EMOTIONS, label)))
+
+    @functools.cached_property
+    def _spelled(self) -> dict[str, dict[str, str]]:
+        tables = {**self.codes, "speaker": self.speakers}
+        return {name: {code.lower(): code for code in table} for name, table in tables.items()}
+
+    def _read(self, path: PurePath) -> dict[str, str] | None:
+        """Read the parts of a name, each as the release spells it."""
+        stem = self.slips.get(path.stem.lower(), path.stem)
+        if self.speaker_folder and "_" not in stem:
+            stem = f"{path.parent.name}_{stem}"
+        match = re.fullmatch(self.pattern, stem, re.IGNORECASE | re.ASCII)
+        if match is None:
+            return None
+        parts = {name: text or "" for name, text in match.groupdict().items()}
+        for name, text in parts.items():
+            spelled = self._spelled.get(name, {text.lower(): text.lower()})
+            if text.lower() not in spelled:
+                return None
+            parts[name] = spelled[text.lower()]
+        return parts
+
+    def parse(self, path: PurePath) -> ClipName | None:
+        """Say what a name says; None where it does not fit."""
+        parts = self._read(path)
+        if parts is None:
+            return None
+        fields = {name: self.codes.get(name, {}).get(text, text) for name, text in parts.items()}
+        emotion, emotion_raw = fields.pop("emotion")
+        sex, age = self.speakers[parts["speaker"]]
+        return ClipName(emotion=emotion, emotion_raw=emotion_raw, sex=sex, age=age, **fields)
+
+    def canonical(self, path: PurePath) -> str:
+        """Give the released spelling of a stem."""
+        parts = self._read(path)
+        return path.stem if parts is None else self.stem.format(**parts)
