@@ -21,13 +21,6 @@ from ser.project import SerError, cannot_write, paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
 UNPACKED_RATIO = 3.0  # largest seen of an unpacked speech corpus to its archive
-# Kaggle tells no size beforehand: archive and unpacked files together, rounded up.
-KAGGLE_NEEDS_BYTES = {
-    "ravdess": 1_800_000_000,
-    "crema_d": 1_200_000_000,
-    "tess": 1_200_000_000,
-    "savee": 500_000_000,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +157,7 @@ def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> No
             total = sum(archive.size_bytes for archive in corpus.archives)
             _need_space(target, int(total * (1 + UNPACKED_RATIO)) - _folder_bytes(incoming))
             files = [fetch(archive, incoming, progress=progress) for archive in corpus.archives]
-        else:
-            _need_space(target, KAGGLE_NEEDS_BYTES.get(corpus.name, 0) - _folder_bytes(incoming))
+        else:  # Kaggle tells no size beforehand; a disk that fills up is told then
             files = [fetch_from_kaggle(corpus.kaggle or "", incoming, progress=progress)]
         for file in files:
             unpack(file, aside, progress=progress)

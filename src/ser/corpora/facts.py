@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
@@ -15,7 +14,6 @@ from ser import audio
 from ser.cache import Cache
 from ser.project import AudioError, CacheError
 
-AT_ONCE = 64  # clips of one transaction; a kill loses at most so many
 VERSION = 1  # raise it when a fact is computed in another way
 
 
@@ -63,25 +61,24 @@ def measure_all(
     What is known is in `cache`. Problems are not remembered: a repaired file is seen at once.
     """
     keys = {path: _key(path) for path in files}
-    results: dict[Path, AudioFacts | Problem] = {}
     try:
         known = cache.find(keys.values())
         values = dict(zip(known, map(_facts, cache.read(list(known.values()))), strict=True))
     except (CacheError, ValueError, TypeError, KeyError):  # damaged: measured again
         cache.delete()
         values = {}
-    results = {path: values[key] for path, key in keys.items() if key in values}
+    results: dict[Path, AudioFacts | Problem] = {
+        path: values[key] for path, key in keys.items() if key in values
+    }
     todo = [path for path in keys if path not in results]
-    if not todo:
-        return results
     found = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
         delayed(measure)(path) for path in todo
     )
-    bar: Iterable[Any] = tqdm(found, total=len(todo), desc="Reading clips", disable=not progress)
-    for some in batched(zip(todo, bar, strict=True), AT_ONCE):
-        results |= dict(some)
-        good = [(keys[path], facts) for path, facts in some if isinstance(facts, AudioFacts)]
-        cache.put((key, json.dumps(dataclasses.asdict(facts)).encode()) for key, facts in good)
+    bar = tqdm(found, total=len(todo), desc="Reading clips", disable=not (progress and todo))
+    for path, facts in zip(todo, bar, strict=True):
+        results[path] = facts
+        if isinstance(facts, AudioFacts):
+            cache.put([(keys[path], json.dumps(dataclasses.asdict(facts)).encode())])
     return results
 
 
@@ -96,15 +93,3 @@ def _key(path: Path) -> str:
 def _facts(value: bytes) -> AudioFacts:
     fields = json.loads(value)
     return AudioFacts(**{**fields, "flags": tuple(fields["flags"])})
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Give items in lists of a size."""
-    some: list[Any] = []
-    for item in items:
-        some.append(item)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
-        yield some
