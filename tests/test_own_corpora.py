@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from conftest import one_line
+from conftest import one_line, ser_command
 
 from ser import corpora
 from ser.config import Recipe
@@ -103,7 +103,7 @@ def test_a_table(mine, capsys):
     assert corpora.from_table(mine / "list.csv") == "list"
     said = capsys.readouterr().out
     assert "list: 3 recordings; bored 2, furious 1; 3 speakers." in said
-    assert "NOT KNOWN of 1 recordings" in said
+    assert "NOT KNOWN of 1 recording." in said
     table = metadata.build(("list",), progress=False).table.set_index("clip_id")
     assert table.loc["list/angry/ana_1.wav", ["emotion_raw", "sex"]].tolist() == [
         "furious",
@@ -148,6 +148,24 @@ def test_what_cannot_be_a_corpus_is_one_line(mine, tmp_path):
         corpora.from_folder(mine, label="(zzz)")
     with one_line("cannot be read as a CSV table"):
         corpora.from_table(tmp_path / "none.csv")
+
+
+def test_the_command_adds_folders_and_tables(mine):
+    with_pattern = ("--labels", "folder", "--speakers", "/([a-z]+)_", "--language", "de")
+    done = ser_command("data", "add", "own", mine, *with_pattern)
+    assert done.stdout.splitlines() == [
+        "own: 12 recordings; angry 6, bored 6; 3 speakers.",
+        "Next: ser metadata --corpora own",
+    ]
+    assert corpora.get("own").language == "de"
+    (mine / "list.csv").write_text("path,label,speaker\nangry/ana_1.wav,sad,ana\n")
+    done = ser_command("data", "add", "few", mine / "list.csv")
+    assert done.stdout.startswith("few: 1 recording; sad 1; 1 speaker.\n")
+    done = ser_command("metadata", "--corpora", "own,few")
+    assert "13 clips: data/interim/metadata.parquet" in done.stdout
+    with one_line("no built-in corpus named 'own'", "--labels folder"):
+        corpora.adopt("own", mine)
+    assert corpora.labels("own") == ("angry", "bored")
 
 
 def test_recipes_take_its_labels(mine):

@@ -26,8 +26,9 @@ def data_list() -> None:
     for name in corpora.names():
         corpus = corpora.get(name)
         state = f"here: {here[name]}" if name in here else "not here"
-        clips = f"{corpus.n_clips} clips" if corpus.n_clips else "made on this machine"
-        typer.echo(f"{name:10s} {corpus.title} ({corpus.language}, {clips}) — {state}")
+        clips = f"{corpus.n_clips} clips" if corpus.n_clips else "your own"
+        facts = ", ".join(filter(None, (corpus.language, clips)))
+        typer.echo(f"{name:10s} {corpus.title} ({facts}) — {state}")
         typer.echo(f"{'':10s} licence: {corpus.licence}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,10 @@ def _check_pattern(what: str, pattern: str) -> None:
     )
 
 
+def _count(things: Sized, word: str) -> str:
+    return f"{len(things)} {word}{'s' * (len(things) != 1)}"
+
+
 def _add(name: str, definition: dict[str, Any]) -> str:
     """Check a corpus, say what was found, and remember it."""
     name = re.sub(r"\W+", "_", name.strip()).strip("_").lower() or "mine"
@@ -138,16 +142,17 @@ def _add(name: str, definition: dict[str, Any]) -> str:
         )
     counts = Counter(clip.emotion_raw for _, clip in clips)
     speakers = {clip.speaker for _, clip in clips}
-    who = "1 speaker" if len(speakers) == 1 else f"{len(speakers)} speakers"
+    who, what = _count(speakers, "speaker"), _count(clips, "recording")
     found = ", ".join(f"{label} {number}" for label, number in sorted(counts.items()))
-    print(f"{name}: {len(clips)} recordings; {found}; {who}.")
+    print(f"{name}: {what}; {found}; {who}.")
     if strangers:
-        print(f"{name}: {len(strangers)} recordings have no label and are left out: {strangers[0]}")
+        print(f"{name}: left out for want of a label: {_count(strangers, 'file')}: {strangers[0]}")
     if UNKNOWN in speakers:
+        nameless = [clip for _, clip in clips if clip.speaker == UNKNOWN]
         print(
-            f"{name}: WHO SPEAKS IS NOT KNOWN of {sum(c.speaker == UNKNOWN for _, c in clips)} "
-            "recordings. They count as one speaker: they can only be trained on or tested as a "
-            "whole. Name a pattern, or a column of the table, for the speaker."
+            f"{name}: WHO SPEAKS IS NOT KNOWN of {_count(nameless, 'recording')}. They count as "
+            "one speaker: they can only be trained on or tested as a whole. Name a pattern, or a "
+            "column of the table, for the speaker."
         )
     remember(name, definition)
     return name

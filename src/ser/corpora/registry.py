@@ -131,8 +131,10 @@ def available() -> dict[str, Path]:
 
 
 def adopt(name: str, path: Path | str) -> Path:
-    """Use a folder that the user already has, where it lies."""
-    get(name)
+    """Use a folder of a built-in corpus that the user already has, where it lies."""
+    if name not in BUILT_IN:
+        error = unknown(f"no built-in corpus named {name!r}", BUILT_IN, name, word="Known")
+        raise SerError(f"{error} For recordings of your own, add `--labels folder`.")
     folder = Path(path).expanduser()
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
@@ -140,11 +142,11 @@ def adopt(name: str, path: Path | str) -> Path:
             f"{path}: expected the folder that holds {name}, found {found}. Unpack an archive "
             "first, and name the folder."
         )
-    clips, unknown = scan(name, folder)
+    clips, others = scan(name, folder)
     if not clips:
-        example = f" (for example {unknown[0]})" if unknown else ""
+        example = f" (for example {others[0]})" if others else ""
         raise SerError(
-            f"{path}: no file name there fits {name}; found {len(unknown)} other recordings"
+            f"{path}: no file name there fits {name}; found {len(others)} other recordings"
             f"{example}. Name the folder that holds the corpus under its original file names."
         )
     folder = folder.resolve()
