@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import one_line
+from conftest import SMALL, one_line
+from huggingface_hub import ModelCard
 
 from ser import evaluation
 from ser.experiments import predictions_of
@@ -19,10 +20,10 @@ REPORT = Path(__file__).parents[1] / "reports" / "whisper-tiny-linear" / "combin
 
 
 @pytest.fixture
-def folder(one_bundle, tmp_path):
+def folder(tmp_path):
     """A bundle that says it is of the report's recipe."""
     copy = tmp_path / "given-away"
-    shutil.copytree(one_bundle / "bundle", copy)
+    shutil.copytree(SMALL, copy)
     known, metrics = bundle.read_card(copy), read_json(REPORT / "metrics.json")
     known |= {"recipe": read_json(REPORT / "recipe.json"), "classes": metrics["classes"]}
     predictions = predictions_of(REPORT)
@@ -60,6 +61,12 @@ def test_the_card_says_what_it_learnt_from_and_what_it_is_not_for(folder):
         "Known failures",
         "Limits",
     ]
+    header = ModelCard(text).data
+    assert (header.license, header.license_name) == ("other", "non-commercial")
+    assert header.datasets == list(read_json(REPORT / "metrics.json")["per_corpus"])
+    assert header.language == ["en"]
+    assert {"accuracy", "recall"} == set(header.metrics)
+    assert header.library_name == "ser-honest"
     assert "CC BY-NC-SA 4.0" in text
     assert "| 7,435 | 91 |" in text
     assert len(re.findall(r"is taken for", text)) == 3

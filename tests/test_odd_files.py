@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ser_command
+from conftest import SMALL, ser_command
 from odd_files import EITHER, GOOD, write_all
 
 from ser.inference.model import load_model
@@ -41,11 +41,9 @@ def plausible(probabilities):
     return np.isfinite(values).all() and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
 
 
-def test_the_command_line(files, one_bundle):
+def test_the_command_line(files):
     folder, expected = files
-    shown = ser_command(
-        *("predict", folder / "*", "--json", "-m", one_bundle / "bundle"), timeout_s=LIMIT_S * 60
-    )
+    shown = ser_command(*("predict", folder / "*", "--json", "-m", SMALL), timeout_s=LIMIT_S * 60)
     assert shown.returncode == 2
     answers = {
         a["file"].rsplit("/", 1)[-1].rsplit("\\", 1)[-1]: a for a in json.loads(shown.stdout)
@@ -56,9 +54,9 @@ def test_the_command_line(files, one_bundle):
     assert all(plausible(a["probabilities"]) for a in answers.values() if "error" not in a)
 
 
-def test_python(files, one_bundle):
+def test_python(files):
     folder, expected = files
-    model = load_model(one_bundle / "bundle")
+    model = load_model(SMALL)
     wrong, slow = [], []
     for name, outcome in expected.items():
         started_s, error = time.monotonic(), None
@@ -74,12 +72,12 @@ def test_python(files, one_bundle):
     assert (wrong, slow) == ([], [])
 
 
-def test_the_web_page(files, one_bundle):
+def test_the_web_page(files):
     pytest.importorskip("gradio", reason="needs the extra `app`")
     from ser.inference import page as app
 
     folder, expected = files
-    model = load_model(one_bundle / "bundle")
+    model = load_model(SMALL)
     wrong = []
     for name in list(expected)[::5]:
         started_s = time.monotonic()
