@@ -41,56 +41,53 @@ def plausible(probabilities):
     return np.isfinite(values).all() and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
 
 
-def test_the_command_line(files):
-    folder, expected = files
-    shown = ser_command(*("predict", folder / "*", "--json", "-m", SMALL), timeout_s=LIMIT_S * 60)
-    assert shown.returncode == 2
-    answers = {
-        a["file"].rsplit("/", 1)[-1].rsplit("\\", 1)[-1]: a for a in json.loads(shown.stdout)
-    }
-    assert set(answers) == set(expected)
-    wrong = [n for n, a in answers.items() if not fits(expected[n], a.get("error"))]
-    assert wrong == []
-    assert all(plausible(a["probabilities"]) for a in answers.values() if "error" not in a)
+def by_command(paths):
+    done = ser_command("predict", *paths, "--json", "-m", SMALL, timeout_s=LIMIT_S * 60)
+    assert done.returncode == 2
+    answers = json.loads(done.stdout)
+    assert [answer["file"] for answer in answers] == [str(path) for path in paths]
+    return [(answer.get("error"), answer.get("probabilities", {})) for answer in answers]
 
 
-def test_python(files):
-    folder, expected = files
+def by_python(paths):
     model = load_model(SMALL)
-    wrong, slow = [], []
-    for name, outcome in expected.items():
-        started_s, error = time.monotonic(), None
-        try:
-            answer = model.predict(folder / name)
-            assert plausible(answer.probabilities), name
-        except SerError as problem:
-            error = str(problem)
-        if not fits(outcome, error):
-            wrong.append((name, outcome, error))
-        if time.monotonic() - started_s > LIMIT_S:
-            slow.append(name)
-    assert (wrong, slow) == ([], [])
-
-
-def test_the_web_page(files):
-    pytest.importorskip("gradio", reason="needs the extra `app`")
-    from ser.inference import page as app
-
-    folder, expected = files
-    model = load_model(SMALL)
-    wrong = []
-    for name in list(expected)[::5]:
+    for path in paths:
         started_s = time.monotonic()
-        message, probabilities, _ = app.answer(model, str(folder / name))
-        took_s = time.monotonic() - started_s
-        assert str(folder) not in message
-        error = None if message.startswith("### ") else message
-        if not fits(expected[name], error) or (probabilities and not plausible(probabilities)):
-            wrong.append((name, message))
-        assert took_s < 2 * LIMIT_S, name
+        try:
+            yield None, model.predict(path).probabilities
+        except SerError as problem:
+            yield str(problem), {}
+        assert time.monotonic() - started_s < LIMIT_S, path
+
+
+def by_page(paths):
+    pytest.importorskip("gradio", reason="needs the extra `app`")
+    from ser.inference import page
+
+    model = load_model(SMALL)
+    for path in paths:
+        started_s = time.monotonic()
+        message, probabilities, _ = page.answer(model, str(path))
+        assert time.monotonic() - started_s < 2 * LIMIT_S, path
+        assert str(path.parent) not in message
+        yield None if message.startswith("### ") else message, probabilities or {}
+
+
+@pytest.mark.parametrize("way", [by_command, by_python, by_page])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_file_is_answered_or_refused_in_one_line(files, way, step):
+    folder, expected = files
+    names = list(expected)[::step]
+    found = list(way([folder / name for name in names]))
+    wrong = [
+        (name, error)
+        for name, (error, probabilities) in zip(names, found, strict=True)
+        if not fits(expected[name], error) or not plausible(probabilities)
+    ]
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_fuzzing_the_decoder(files):
     """In a process of its own: a fault in a library would take it down."""
     folder, _ = files

@@ -75,8 +75,8 @@ def _message(found: Prediction) -> str:
 
 
 def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> Figure | None:
-    if not found.in_windows and found.attention is None:
-        return None  # a model without attention: there is nothing to draw
+    if found.no_speech or (not found.in_windows and found.attention is None):
+        return None  # no answer, or a model without attention: there is nothing to draw
     with _DRAWING, plots.style():
         figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
         if found.attention is None:
