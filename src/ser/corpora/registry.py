@@ -114,14 +114,10 @@ def locate(name: str) -> Path:
         return folder
     gone = _adopted(name)
     where = f" (its adopted folder {gone} is gone)" if gone else ""
-    by_download = f"`ser data download {name}` or " if _downloadable(corpus) else ""
+    by_download = f"`ser data download {name}` or " if corpus.archives or corpus.kaggle else ""
     raise SerError(
         f"{name}: not on this machine{where}. Get it with {by_download}`ser data add {name} PATH`."
     )
-
-
-def _downloadable(corpus: Corpus) -> bool:
-    return bool(corpus.archives or corpus.kaggle) or corpus.name == "demo"
 
 
 def available() -> dict[str, Path]:
