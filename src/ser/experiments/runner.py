@@ -27,6 +27,8 @@ from ser.models import backend
 from ser.project import MODEL_FILE, SerError, shown, write_json, writing
 
 if TYPE_CHECKING:
+    import keras
+
     from ser.models.own import Own
     from ser.training import batches
 
@@ -103,6 +105,26 @@ def train_fold(
         tensorboard=tensorboard,
         start=models.load(begun) if begun else None,
     )
+    return write_run(
+        plan, fold, seed, network, history, feature_set, parts, time.time() - started_s
+    )
+
+
+def write_run(
+    plan: Plan,
+    fold: int,
+    seed: int,
+    network: keras.Model,
+    history: pd.DataFrame,
+    feature_set: dataset.FeatureSet,
+    parts: dict[str, batches.Part],
+    seconds: float = 0.0,
+) -> Path:
+    """Write what a trained model says of each part, the model, and last the card."""
+    from ser import models
+    from ser.training import fitting
+
+    folder = plan.run_folder(fold, seed)
     for name, part in parts.items():
         frame = feature_set.table.iloc[part.clips][["clip_id", "speaker", "label"]]
         frame.insert(2, "fold", fold)
@@ -114,7 +136,7 @@ def train_fold(
         suffix = "" if name == "test" else f"-{name}"
         with writing(folder / f"predictions{suffix}.csv") as temporary:
             frame.sort_values("clip_id").to_csv(temporary, index=False)
-    card = _card(plan, fold, seed, history, network.count_params(), time.time() - started_s)
+    card = _card(plan, fold, seed, history, network.count_params(), seconds)
     models.save(network, folder / MODEL_FILE, card)
     write_json(folder / RUN_FILE, card)
     (folder / fitting.STATE_FILE).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
@@ -44,9 +45,25 @@ STYLE: Any = {
 }
 
 
-def use_style() -> None:
-    """Give all figures from here on the style of this package; a notebook calls it once."""
-    plt.rcParams.update(STYLE)
+MARK = "ser.plots.style:mark_figure"  # what Matplotlib calls with each new figure
+
+
+def use_style(*, demo: bool = False) -> None:
+    """Give all figures from here on the style of this package; a notebook calls it once.
+
+    Parameters
+    ----------
+    demo : bool
+        Write "demo corpus" above every figure, for what is drawn from it is no result.
+    """
+    hooks = [MARK] if demo else []
+    plt.rcParams.update({**STYLE, "figure.hooks": hooks})
+
+
+def mark_figure(figure: Figure) -> None:
+    """Write "demo corpus" above a figure, at its right end; `use_style` has it called."""
+    style: Any = {"color": VERMILION, "fontweight": "bold", "fontsize": 11}
+    figure.text(1.0, 1.0, "demo corpus", ha="right", va="bottom", **style)
 
 
 def style() -> AbstractContextManager[None]:

@@ -66,11 +66,23 @@ class Part:
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled training batches: one variant of each clip per epoch, masked and mixed."""
+    """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
 
-    def __init__(self, part: Part, recipe: Recipe, seed: int) -> None:
+    Parameters
+    ----------
+    part : Part
+        The training clips.
+    recipe : Recipe
+        Batch size, masks, mixup, class weights.
+    seed : int
+        Decides order, variants, masks and blends.
+    weigh : bool
+        Give each clip the weight of its class; False where ``fit`` is given ``class_weight``.
+    """
+
+    def __init__(self, part: Part, recipe: Recipe, seed: int, *, weigh: bool = True) -> None:
         super().__init__()
-        self.part, self.recipe, self.seed = part, recipe, seed
+        self.part, self.recipe, self.seed, self.weigh = part, recipe, seed, weigh
         self.n_classes = len(recipe.classes)
         self.own, self.extra = np.flatnonzero(~part.is_extra), np.flatnonzero(part.is_extra)
         share = recipe.training.extra_share
@@ -92,6 +104,10 @@ class Batches(keras.utils.PyDataset):
             np.concatenate(arrays)[:most] for arrays in zip(*passes, strict=True)
         )
 
+    def on_epoch_end(self) -> None:
+        """Draw the next epoch."""
+        self.start_epoch(self.epoch + 1)
+
     def _one_pass(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.own
         if self.n_extra:
@@ -103,7 +119,7 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.order) // self.recipe.training.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         training = self.recipe.training
         rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
         within = slice(index * training.batch_size, (index + 1) * training.batch_size)
@@ -113,7 +129,7 @@ class Batches(keras.utils.PyDataset):
         targets = np.eye(self.n_classes, dtype=np.float32)[labels]
         batch = augment.mask(batch, self.recipe.masking, rng=rng)
         batch, targets = augment.mixup(batch, targets, training.mixup_alpha, rng=rng)
-        return batch, targets, self.class_weights[labels]
+        return (batch, targets, self.class_weights[labels]) if self.weigh else (batch, targets)
 
 
 def class_weights(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,51 +133,62 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """Print a line now and then: often enough to follow, seldom enough to read afterwards."""
+    """Print a line now and then: often enough to follow, seldom enough to read afterwards.
 
-    def __init__(self, title: str, state: RunState, epochs: int, every: int = 5) -> None:
+    Parameters
+    ----------
+    every : int
+        Epochs between lines; the first and the last epoch always have one.
+    title : str
+        What each line begins with.
+    past : sequence of dict
+        The epochs before, where a training goes on.
+    """
+
+    def __init__(
+        self, every: int = 5, title: str = "", past: Sequence[dict[str, float]] = ()
+    ) -> None:
         super().__init__()
-        self.title, self.state, self.epochs, self.every = title, state, epochs, every
+        self.every, self.title = every, f"{title} · " if title else ""
+        self.best = max((row["val_uar"] for row in past), default=math.nan)
+        self.line, self.printed = "", ""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self.started_s = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Print every few epochs."""
+        row, validation = logs or {}, ""
+        if "val_uar" in row:
+            self.best = np.fmax(self.best, row["val_uar"])
+            validation = (
+                f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
+                f" (best {100 * self.best:.1f})"
+            )
+        self.line = (
+            f"{self.title}epoch {epoch + 1:3d}/{self.params['epochs']}"
+            f" · loss {row['loss']:.3f}, UAR {100 * row['uar']:4.1f} %{validation}"
+            f" · {time.perf_counter() - self.started_s:.1f} s"
+        )
         if epoch == 0 or (epoch + 1) % self.every == 0:
             self._print()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Print the last epoch where it was not printed."""
-        last = len(self.state.history)
-        if last and last != 1 and last % self.every:
-            self._print()
+        self._print()
 
     def _print(self) -> None:
-        row = self.state.history[-1]
-        best = max(past["val_uar"] for past in self.state.history)
-        validation = (
-            f" · validation {row['val_loss']:.3f}, {100 * row['val_uar']:4.1f} %"
-            f" (best {100 * best:.1f})"
-        )
-        print(
-            f"{self.title} · epoch {int(row['epoch']):3d}/{self.epochs}"
-            f" · loss {row['loss']:.3f}, UAR {100 * row['uar']:4.1f} %"
-            f"{'' if math.isnan(row['val_loss']) else validation} · {row['seconds']:.1f} s",
-            flush=True,
-        )
+        if self.line != self.printed:
+            print(self.line, flush=True)
+        self.printed = self.line
 
 
 WATCHED = {"epoch": "epochs_done"}  # Keras does not let a quantity be called epoch
 
 
-class NextEpoch(keras.callbacks.Callback):
-    """Draw each epoch's batches before it, and count it after it."""
-
-    def __init__(self, batches: Any) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Draw."""
-        self.batches.start_epoch(epoch)
+class CountEpochs(keras.callbacks.Callback):
+    """Count the epochs, as a quantity that can be watched."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Count, unless training has diverged."""

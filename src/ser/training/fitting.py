@@ -20,7 +20,7 @@ from ser.training.batches import Batches, Part, Source, statistics
 from ser.training.callbacks import (
     WATCHED,
     Averaged,
-    NextEpoch,
+    CountEpochs,
     ProgressLine,
     Restore,
     RunState,
@@ -115,21 +115,22 @@ def fit(
             network = begin()
     done = len(state.history)
     batches = Batches(train, recipe, seed)
+    batches.start_epoch(done)
     stopping, rate = watchers(config)
     stopped = _replay(state.history, network, config, stopping, rate)
-    every_epoch: list[keras.callbacks.Callback] = [NextEpoch(batches)]
+    every_epoch: list[keras.callbacks.Callback] = [CountEpochs()]
     if config.ema_momentum:
         every_epoch.append(Averaged(resumed=done > 0))
     every_epoch += [rate, stopping, Restore(stopping, rate), state]
     if every:
-        every_epoch.append(ProgressLine(title or recipe.name, state, config.epochs, every))
+        every_epoch.append(ProgressLine(every, title or recipe.name, state.history))
     if tensorboard:
         every_epoch.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
     if done < config.epochs and not stopped:
         try:
             network.fit(
                 batches,
-                validation_data=_whole(validation, n_classes),
+                validation_data=None if validation is None else whole(validation, n_classes),
                 initial_epoch=done,
                 epochs=config.epochs,
                 shuffle=False,
@@ -260,9 +261,8 @@ def _replay(
     return bool(model.stop_training)
 
 
-def _whole(part: Part | None, n_classes: int) -> tuple[np.ndarray, np.ndarray] | None:
-    if part is None:
-        return None
+def whole(part: Part, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read the originals of all clips of a part, and their classes one-hot: validation data."""
     targets = np.eye(n_classes, dtype=np.float32)[part.labels]
     return part.features.take(part.clips), targets
 
