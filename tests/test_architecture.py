@@ -23,7 +23,7 @@ MODULES = room_sizes.modules()
 GRAPH = room_sizes.graph()
 
 # lines, docstrings included
-PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 14_000, 10_700, 350, 60
+PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 14_300, 11_000, 350, 60
 LONGER = {"ser.config": 560, "ser.inference.model": 390}  # than a module may be
 CIRCLES = {("ser.features.encoders", "ser.features.ssl")}  # imports that are still to go
 
