@@ -12,7 +12,7 @@ from conftest import not_root, one_line
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.project import SerError, read_json, write_json, writing
+from ser.project import SerError, first_line, read_json, write_json, writing
 
 
 def test_writes_and_replaces(tmp_path):
@@ -133,6 +133,11 @@ def test_reading_nothing(tmp_path):
         read_json(tmp_path / "no.json")
     with one_line(str(tmp_path), "cannot be read"):
         read_json(tmp_path)
+
+
+def test_the_first_line_of_an_error():
+    assert first_line(ValueError("\n one. \ntwo")) == "one."
+    assert first_line(OSError("  ")) == "OSError"
 
 
 JSON = st.recursive(

@@ -49,6 +49,11 @@ def unknown(what: str, allowed: Iterable[str], name: str, *, word: str = "Allowe
     return SerError(f"{what}.{hint} {word}: {', '.join(allowed)}.")
 
 
+def first_line(error: BaseException) -> str:
+    """Give what another library's error says first; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip()
+
+
 @dataclasses.dataclass(frozen=True)
 class Paths:
     """The project's folders."""

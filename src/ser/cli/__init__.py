@@ -11,7 +11,7 @@ import typer
 import ser
 from ser.cli import data, experiments, use  # noqa: F401  each adds its commands
 from ser.cli.options import app
-from ser.project import SerError
+from ser.project import SerError, first_line
 
 __all__ = ["app", "main"]
 
@@ -75,10 +75,9 @@ def main() -> None:
             for line in expected.splitlines():
                 typer.echo(f"ser: {line}", err=True)
             sys.exit(2)
-        reason = (str(error).splitlines() or [""])[0]
         typer.echo(
-            f"ser: unexpected {type(error).__name__}: {reason} (a fault of this program: run "
-            "again with `ser --debug …` and report it)",
+            f"ser: unexpected {type(error).__name__}: {first_line(error)} (a fault of this "
+            "program: run again with `ser --debug …` and report it)",
             err=True,
         )
         sys.exit(1)

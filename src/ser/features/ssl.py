@@ -13,7 +13,7 @@ import numpy as np
 
 from ser.config import FeatureConfig
 from ser.features.encoders import LONGEST, SAMPLE_RATE_HZ, side_by_side
-from ser.project import SerError
+from ser.project import SerError, first_line
 
 
 def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -56,8 +56,7 @@ def _from(name: str, kind: str, **options: Any) -> Any:
     try:
         return getattr(transformers, kind).from_pretrained(name, **options)
     except (OSError, ValueError) as error:
-        why = str(error).strip().splitlines()[0]
         raise SerError(
-            f"encoder {name!r} cannot be had ({why}). Expected a name on the Hugging Face hub, "
-            "with weights in safetensors, or a folder that save_pretrained wrote."
+            f"encoder {name!r} cannot be had ({first_line(error)}). Expected a name on the "
+            "Hugging Face hub, with weights in safetensors, or a folder that save_pretrained wrote."
         ) from error

@@ -24,7 +24,7 @@ from ser import plots
 from ser.audio import to_waveform
 from ser.inference import sandbox
 from ser.inference.model import Model, Prediction
-from ser.project import SerError
+from ser.project import SerError, first_line
 
 if TYPE_CHECKING:
     import gradio
@@ -171,7 +171,7 @@ def serve(
         )
     except OSError as error:
         raise SerError(
-            f"port {port} of {host} cannot be opened ({str(error).splitlines()[0]}). Name "
+            f"port {port} of {host} cannot be opened ({first_line(error)}). Name "
             "another with --port."
         ) from error
     if wait:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser.config import ModelConfig
-from ser.project import SerError, unknown, writing
+from ser.project import SerError, first_line, unknown, writing
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +65,7 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
         sizes = (n_frames, n_features, n_classes)
         members = [function(*sizes, **config.options) for _ in range(config.members)]
     except (TypeError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise SerError(
             f"{config.architecture} cannot be built for {n_frames} frames of {n_features} "
             f"features with {config.options}: {reason}."
@@ -119,7 +119,7 @@ def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
             "not a Keras model, or cut short. Expected a .keras file that `ser train` made; copy "
             "it again, or train again under another name."
         )
-    reason = str(error).strip().split("\n", 1)[0].rstrip(".")
+    reason = first_line(error).rstrip(".")
     if found := re.search(r"class '(\w+)'", str(error)):
         return (
             f"the model has a layer {found[1]} that is not known here. Run the code that defines "

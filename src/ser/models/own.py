@@ -23,7 +23,7 @@ import numpy as np
 
 from ser.fingerprint import code_hash
 from ser.models.layers import Standardise
-from ser.project import SerError
+from ser.project import SerError, first_line
 
 Own: TypeAlias = Callable[[int, int, int], keras.Model] | keras.Model
 _WITH_NAMES = ("name", "keras_history", "input_layers", "output_layers")
@@ -63,7 +63,7 @@ def build(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> keras.
     except Exception as error:  # whatever a reader's cell may raise
         raise SerError(
             f"model {name}: cannot be built for {n_frames} frames of {n_features} features and "
-            f"{n_classes} classes ({type(error).__name__}: {_first_line(error)})."
+            f"{n_classes} classes ({type(error).__name__}: {first_line(error).rstrip('.')})."
         ) from error
     if not isinstance(model, keras.Model):
         raise SerError(
@@ -119,8 +119,9 @@ def _check_saved(model: keras.Model, name: str) -> keras.Model:
         return keras.saving.deserialize_keras_object(config, safe_mode=True)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise SerError(
-            f"model {name}: could not be loaded once it is saved ({_first_line(error)}). Give its "
-            "layers a get_config method, and its functions names."
+            f"model {name}: could not be loaded once it is saved "
+            f"({first_line(error).rstrip('.')}). Give its layers a get_config method, "
+            "and its functions names."
         ) from error
 
 
@@ -190,7 +191,3 @@ def _with_steady_names(config: Any) -> str:
         return steady.get(value, value) if is_name and isinstance(value, str) else value
 
     return json.dumps(renamed(config), sort_keys=True, default=repr)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ser.project import SerError, digest, unknown
+from ser.project import SerError, digest, first_line, unknown
 
 WEIGHTS_FILE = "model.safetensors"
 CTRANSLATE2_FILE = "encoder_fp16.npz"
@@ -87,11 +87,10 @@ def download(name: str) -> Path:
     try:
         found = hf_hub_download(encoder.repository, WEIGHTS_FILE, revision=encoder.revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SerError(
-            f"{name}: the Hugging Face hub gave no {WEIGHTS_FILE} of {encoder.repository} ({why}). "
-            "Check the connection and HF_HUB_OFFLINE, and try again; or copy the file to "
-            f"$SER_PRETRAINED/{name}/{WEIGHTS_FILE} from a machine that has it."
+            f"{name}: the Hugging Face hub gave no {WEIGHTS_FILE} of {encoder.repository} "
+            f"({first_line(error)}). Check the connection and HF_HUB_OFFLINE, and try again; or "
+            f"copy the file to $SER_PRETRAINED/{name}/{WEIGHTS_FILE} from a machine that has it."
         ) from error
     _check(Path(found), encoder, remove=True)
     return Path(found)
