@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ser.corpora.own import UNKNOWN, corpus_of, read_table
-from ser.corpora.registry import BUILT_IN, remember, scan_files
+from ser.corpora.registry import BUILT_IN, remember, scan
 from ser.project import SerError
 
 
@@ -133,7 +133,7 @@ def _add(name: str, definition: dict[str, Any]) -> str:
     if name in BUILT_IN:
         raise SerError(f"{name}: a built-in corpus has this name. Choose another with name=….")
     corpus = corpus_of(name, definition)
-    clips, strangers = scan_files(corpus, Path(definition["path"]))
+    clips, strangers = scan(corpus, definition["path"])
     if not clips:
         example = f", {strangers[0]} for one" if strangers else ""
         raise SerError(

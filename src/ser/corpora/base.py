@@ -12,105 +12,63 @@ EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "s
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipName:
-    """What the name of a recording says.
+    """What the name of a recording says; empty where it, or the corpus, does not."""
 
-    Attributes
-    ----------
-    emotion : str
-        One of ``EMOTIONS``, or empty where the corpus' own emotion has no common label.
-    emotion_raw : str
-        The emotion in the words of the corpus' own documentation.
-    speaker : str
-        The corpus' own name of the speaker, for example ``"12"``.
-    sex : str
-        ``"female"``, ``"male"``, or empty where unknown.
-    age : int or None
-        Years, where the corpus says.
-    intensity, statement, repetition : str
-        Empty where the corpus has none.
-    modality : str
-        ``"audio-only"``, ``"full-av"`` or ``"video-only"``.
-    vocal_channel : str
-        ``"speech"`` or ``"song"``.
-    """
-
-    emotion: str
-    emotion_raw: str
-    speaker: str
-    sex: str = ""
-    age: int | None = None
+    emotion: str  # one of `EMOTIONS`; empty where the corpus' own has no common label
+    emotion_raw: str  # in the words of the corpus' own documentation
+    speaker: str  # the corpus' own name, such as "12"
+    sex: str = ""  # female or male
+    age: int | None = None  # years
     intensity: str = ""
     statement: str = ""
     repetition: str = ""
-    modality: str = "audio-only"
-    vocal_channel: str = "speech"
+    modality: str = "audio-only"  # or full-av, video-only
+    vocal_channel: str = "speech"  # or song
 
 
 class Archive(NamedTuple):
-    """One file to fetch over plain HTTP."""
+    """One file to fetch over plain HTTP, or one that comes with this package."""
 
     url: str
     filename: str
-    checksum: str
-    size_bytes: int
+    checksum: str = ""
+    size_bytes: int = 0
 
-
-def _same_stem(path: PurePath) -> str:
-    return path.stem
+    @property
+    def in_package(self) -> bool:
+        """Whether there is nothing to fetch."""
+        return Path(self.url).is_file()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A corpus: where it comes from, on what terms, and how its file names read.
+    """A corpus: where it comes from, on what terms, and how its file names read."""
 
-    Attributes
-    ----------
-    name : str
-        Short name, used in clip ids, folders and on the command line.
-    title : str
-        Full name.
-    language : str
-        Two letters (ISO 639-1).
-    n_clips : int
-        Recordings in a whole copy; 0 where that depends on the copy.
-    licence : str
-        The terms, in one line.
-    citation : str
-        How to cite it.
-    homepage : str
-        Where a reader finds out more.
-    parse : callable
-        Path relative to the corpus' folder to `ClipName`, or None where the name does not fit.
-        Pure: it opens no recording.
-    canonical : callable
-        Path relative to the corpus' folder to the stem of the original release, the same for
-        every layout and spelling in circulation. Only for names that `parse` accepts.
-    kaggle : str or None
-        Kaggle dataset, ``owner/name``.
-    archives : tuple of Archive
-        Files for plain HTTP download.
-    demographics : mapping
-        Speaker to (sex, age in years or None), where the documentation tells.
-    labels : tuple of str
-        The labels there are, common ones where they exist; empty where only the files tell.
-    files : tuple of Path, optional
-        The recordings, where a table lists them; otherwise every recording in the folder.
-    """
-
-    name: str
+    name: str  # short: in clip ids, folders and on the command line
     title: str
-    language: str
-    n_clips: int
-    licence: str
+    language: str  # two letters (ISO 639-1)
+    n_clips: int  # in a whole copy; 0 where that depends on the copy
+    licence: str  # in one line
     citation: str
     homepage: str
+    # Path relative to the corpus' folder → what its name says, or None where it does not fit.
+    # Opens no recording.
     parse: Callable[[PurePath], ClipName | None]
-    canonical: Callable[[PurePath], str] = _same_stem
-    kaggle: str | None = None
+    # Path that `parse` accepts → the stem of the original release, the same for every layout and
+    # spelling in circulation.
+    canonical: Callable[[PurePath], str]
+    kaggle: str = ""  # data set, "owner/name"
     archives: tuple[Archive, ...] = ()
+    # Speaker → (sex, age in years or None), where the documentation tells.
     demographics: Mapping[str, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
-    labels: tuple[str, ...] = ()
-    files: tuple[Path, ...] | None = None
+    labels: tuple[str, ...] = ()  # common ones where they exist; empty: only the files tell
+    files: tuple[Path, ...] | None = None  # where a table lists them; None: all in the folder
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where it can be downloaded from, the best first."""
+        there = {"archive": self.archives, "kaggle": self.kaggle}
+        return tuple(source for source, found in there.items() if found)
 
     def clip_id(self, path: PurePath) -> str:
         """Return the name of a clip that is unique over all corpora."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ser.corpora.base import Corpus
 from ser.corpora.scheme import Scheme
 
 EMOTION_CODES = {
@@ -53,7 +52,7 @@ SCHEME = Scheme(
     speakers=ACTORS,
 )
 
-CORPUS = Corpus(
+CORPUS = SCHEME.corpus(
     name="crema_d",
     title="Crowd-sourced Emotional Multimodal Actors Dataset",
     language="en",
@@ -65,9 +64,5 @@ CORPUS = Corpus(
         "Computing 5(4): 377-390, 2014, doi:10.1109/TAFFC.2014.2336244"
     ),
     homepage="https://github.com/CheyneyComputerScience/CREMA-D",
-    parse=SCHEME.parse,
-    canonical=SCHEME.canonical,
-    labels=SCHEME.labels,
-    demographics=SCHEME.speakers,
     kaggle="ejlok1/cremad",
 )

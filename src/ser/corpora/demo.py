@@ -52,7 +52,7 @@ CORPUS = Corpus(
     parse=parse,
     labels=EMOTIONS,
     canonical=canonical,
-    archives=(Archive(url=str(CLIPS), filename=CLIPS.name, checksum="", size_bytes=0),),
+    archives=(Archive(url=str(CLIPS), filename=CLIPS.name),),
     demographics={
         f"{scheme}-{speaker}": (SCHEMES[scheme].demographics[speaker][0], None)
         for scheme, speakers in SPEAKERS.items()

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from ser import corpora
 from ser.corpora.base import Corpus
-from ser.corpora.fetch import fetch, fetch_from_kaggle, unpack
+from ser.corpora.fetch import fetch, fetch_from_kaggle, need_space, unpack
 from ser.project import SerError, cannot_write, paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
@@ -49,31 +49,7 @@ def download(
     progress: bool = True,
     say: Callable[[str], Any] = print,
 ) -> Path:
-    """Bring a corpus onto this machine, or find that it is there.
-
-    Parameters
-    ----------
-    name : str
-        One of `ser.corpora.names`; ``"demo"`` comes with this package.
-    source : str
-        ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first
-        of these that the corpus has.
-    progress : bool
-        Show progress bars.
-    say : callable
-        Takes each line meant for the user: licence, citation, where the corpus lies.
-
-    Returns
-    -------
-    Path
-        The corpus' folder.
-
-    Raises
-    ------
-    SerError
-        When the corpus or the source is unknown, an incomplete copy is in the way, the disk is too
-        small, credentials are missing, or the transfer fails. What arrived is kept for next time.
-    """
+    """Bring a corpus onto this machine, or find that it is there; options as in `download_all`."""
     corpus = corpora.get(name)
     if source not in SOURCES:
         raise SerError(f"no source named {source!r}. Allowed: {', '.join(SOURCES)}.")
@@ -82,8 +58,7 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{name}.lock")):
-            present = _present(corpus)
-            if present:
+            if present := _present(corpus, target):
                 say(f"{name}: complete at {shown(present)}; nothing to do.")
                 return present
             _install(corpus, _choose(corpus, source), target, progress=progress)
@@ -100,7 +75,27 @@ def download_all(
     progress: bool = True,
     say: Callable[[str], Any] = print,
 ) -> list[Outcome]:
-    """Download several corpora; one that fails does not stop the others."""
+    """Bring corpora onto this machine, unless they are there; each stands for itself.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Out of `ser.corpora.names`; ``"demo"`` comes with this package.
+    source : str
+        ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first
+        of these that the corpus has.
+    progress : bool
+        Show progress bars.
+    say : callable
+        Takes each line meant for the user: licence, citation, where the corpus lies.
+
+    Returns
+    -------
+    list of Outcome
+        For each name the corpus' folder, or the error: the corpus or the source is unknown, an
+        incomplete copy is in the way, the disk is too small, credentials are missing, the transfer
+        failed. What has arrived is kept for next time.
+    """
     outcomes = []
     for name in names:
         try:
@@ -115,16 +110,18 @@ def download_all(
     return outcomes
 
 
-def _present(corpus: Corpus) -> Path | None:
+def _present(corpus: Corpus, target: Path) -> Path | None:
+    """Find a complete copy; what is there for nothing goes, what is half there is an error."""
     folder = corpora.available().get(corpus.name)
     if folder is None:
         return None
     if not any(folder.iterdir()):
         folder.rmdir()
         return None
-    clips, _ = corpora.scan(corpus.name, folder)
-    if corpus.name == "demo" and len(clips) != corpus.n_clips and folder == paths().raw / "demo":
-        shutil.rmtree(folder)  # made by another version of this package
+    clips, _ = corpora.scan(corpus, folder)
+    ours = folder == target and any(archive.in_package for archive in corpus.archives)
+    if ours and len(clips) != corpus.n_clips:
+        shutil.rmtree(folder)  # by another version of this package
         return None
     if len(clips) < corpus.n_clips:
         raise SerError(
@@ -135,16 +132,14 @@ def _present(corpus: Corpus) -> Path | None:
 
 
 def _choose(corpus: Corpus, source: str) -> str:
-    has = {"archive": bool(corpus.archives), "kaggle": bool(corpus.kaggle)}
-    wanted = [source] if source != "auto" else ["archive", "kaggle"]
-    for kind in wanted:
-        if has[kind]:
-            return kind
-    others = [kind for kind, there in has.items() if there]
-    hint = f"Use source {others[0]!r}" if others else f"Get it from {corpus.homepage}"
+    there = corpus.sources
+    if there and source in ("auto", *there):
+        return there[0] if source == "auto" else source
+    wanted = "archive or kaggle" if source == "auto" else source
+    hint = f"Use source {there[0]!r}" if there else f"Get it from {corpus.homepage}"
     raise SerError(
-        f"{corpus.name}: no automatic download from {' or '.join(wanted)}. {hint}, or name a "
-        f"folder you have: `ser data add {corpus.name} PATH`."
+        f"{corpus.name}: no automatic download from {wanted}. {hint}, or name a folder you have: "
+        f"`ser data add {corpus.name} PATH`."
     )
 
 
@@ -155,13 +150,15 @@ def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> No
     try:
         if source == "archive":
             total = sum(archive.size_bytes for archive in corpus.archives)
-            _need_space(target, int(total * (1 + UNPACKED_RATIO)) - _folder_bytes(incoming))
+            here = sum(file.stat().st_size for file in incoming.glob("*"))  # from an earlier try
+            n_bytes = int(total * (1 + UNPACKED_RATIO)) - here
+            need_space(target.parent, n_bytes, f"{target}: needs")
             files = [fetch(archive, incoming, progress=progress) for archive in corpus.archives]
         else:  # Kaggle tells no size beforehand; a disk that fills up is told then
-            files = [fetch_from_kaggle(corpus.kaggle or "", incoming, progress=progress)]
+            files = [fetch_from_kaggle(corpus.kaggle, incoming, progress=progress)]
         for file in files:
             unpack(file, aside, progress=progress)
-        clips, _ = corpora.scan(corpus.name, aside)
+        clips, _ = corpora.scan(corpus, aside)
         if len(clips) < corpus.n_clips:
             shutil.rmtree(incoming, ignore_errors=True)
             raise SerError(
@@ -172,16 +169,3 @@ def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> No
         shutil.rmtree(incoming, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*")) if folder.is_dir() else 0
-
-
-def _need_space(target: Path, needed_bytes: int) -> None:
-    free = shutil.disk_usage(target.parent).free
-    if free < needed_bytes:
-        raise SerError(
-            f"{target}: needs {needed_bytes / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB "
-            "free. Free some space, or set SER_ROOT to a folder on a larger disk."
-        )

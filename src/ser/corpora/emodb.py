@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ser.corpora.base import Corpus
 from ser.corpora.scheme import Scheme
 
 EMOTION_CODES = {
@@ -14,27 +13,18 @@ EMOTION_CODES = {
     "T": ("sad", "sadness"),  # Trauer
     "N": ("neutral", "neutral"),
 }
-SPEAKERS = {
-    "03": ("male", 31),
-    "08": ("female", 34),
-    "09": ("female", 21),
-    "10": ("male", 32),
-    "11": ("male", 26),
-    "12": ("male", 30),
-    "13": ("female", 32),
-    "14": ("female", 35),
-    "15": ("male", 25),
-    "16": ("female", 31),
-}
+MEN = {"03": 31, "10": 32, "11": 26, "12": 30, "15": 25}  # in years
+WOMEN = {"08": 34, "09": 21, "13": 32, "14": 35, "16": 31}
 
 SCHEME = Scheme(
     pattern=(r"(?P<speaker>\d\d)(?P<statement>[ab]\d\d)(?P<emotion>[A-Z])(?P<repetition>[a-z]?)"),
     stem="{speaker}{statement}{emotion}{repetition}",
     codes={"emotion": EMOTION_CODES},
-    speakers=SPEAKERS,
+    speakers={speaker: ("male", age) for speaker, age in MEN.items()}
+    | {speaker: ("female", age) for speaker, age in WOMEN.items()},
 )
 
-CORPUS = Corpus(
+CORPUS = SCHEME.corpus(
     name="emodb",
     title="Berlin Database of Emotional Speech",
     language="de",
@@ -45,8 +35,4 @@ CORPUS = Corpus(
         "emotional speech, Proc. Interspeech, 1517-1520, 2005, doi:10.21437/Interspeech.2005-446"
     ),
     homepage="http://emodb.bilderbar.info/",
-    parse=SCHEME.parse,
-    canonical=SCHEME.canonical,
-    labels=SCHEME.labels,
-    demographics=SCHEME.speakers,
 )

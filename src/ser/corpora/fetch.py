@@ -45,7 +45,7 @@ class _WrongPartError(_BrokenError):
 
 def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
     """Download a file, whole and verified, or go on with a transfer that broke off."""
-    if Path(archive.url).is_file():  # comes with this package
+    if archive.in_package:
         return Path(archive.url)
     part = folder / f"{archive.filename}.part"
     try:
@@ -155,35 +155,38 @@ class _Resuming:
 
 def fetch_from_kaggle(dataset: str, folder: Path, *, progress: bool = True) -> Path:
     """Download a data set, ``owner/name``, as one zip file through Kaggle's official client."""
-    said = io.StringIO()  # the client prints the data set's address and more; we said our own
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(said):
-        try:
-            import kaggle  # signs in, and some versions end the program where they cannot
-
-            kaggle.api.authenticate()
-        except requests.RequestException as error:
-            raise SerError(f"{dataset}: Kaggle cannot be reached. {AGAIN}") from error
-        except ImportError as error:
-            raise SerError(
-                f"Kaggle's client cannot be loaded ({error}). Install it: `pip install kaggle`."
-            ) from error
-        except (SystemExit, NameError, OSError, ValueError) as error:  # Jupyter has no exit
-            raise SerError(f"no Kaggle credentials found. {CREDENTIALS}") from error
-        try:
-            kaggle.api.dataset_download_files(
-                dataset, path=str(folder), quiet=not progress, unzip=False
-            )
-        except requests.HTTPError as error:
-            status = error.response.status_code if error.response is not None else 0
-            raise SerError(f"{dataset}: {_refusal(status)}") from error
-        except requests.RequestException as error:
-            raise SerError(
-                f"{dataset}: Kaggle cannot be reached, or broke off the transfer. {AGAIN}"
-            ) from error
-        except ValueError as error:
-            raise SerError(f"{dataset}: {error}. Run the same command again.") from error
+    try:  # the client prints the data set's address and more; we said our own
+        with contextlib.redirect_stdout(io.StringIO()):
+            client = _kaggle()
+            client.dataset_download_files(dataset, path=str(folder), quiet=not progress)
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        raise SerError(f"{dataset}: {_refusal(status)}") from error
+    except requests.RequestException as error:
+        raise SerError(
+            f"{dataset}: Kaggle cannot be reached, or broke off the transfer. {AGAIN}"
+        ) from error
+    except ValueError as error:
+        raise SerError(f"{dataset}: {error}. Run the same command again.") from error
     return folder / f"{dataset.split('/')[1]}.zip"
+
+
+def _kaggle() -> Any:
+    """Sign in to Kaggle."""
+    try:
+        import kaggle  # signs in, and some versions end the program where they cannot
+
+        kaggle.api.authenticate()
+    except requests.RequestException:
+        raise
+    except ImportError as error:
+        raise SerError(
+            f"Kaggle's client cannot be loaded ({error}). Install it: `pip install kaggle`."
+        ) from error
+    except (SystemExit, NameError, OSError, ValueError) as error:  # Jupyter has no exit
+        raise SerError(f"no Kaggle credentials found. {CREDENTIALS}") from error
+    return kaggle.api
 
 
 def _refusal(status: int) -> str:
@@ -195,6 +198,16 @@ def _refusal(status: int) -> str:
             "and use `ser data add`."
         )
     return f"Kaggle answers {status}. Run the same command again later."
+
+
+def need_space(folder: Path, n_bytes: int, what: str) -> None:
+    """Stop before a disk is full, and not when it is."""
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise SerError(
+            f"{what} {n_bytes / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free. Free some "
+            "space, or set SER_ROOT to a folder on a larger disk; what has arrived is kept."
+        )
 
 
 def unpack(archive: Path, folder: Path, *, progress: bool = True) -> None:
@@ -209,13 +222,7 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> None:
             ]
             for entry in members:
                 _refuse_escape(archive, entry.filename)
-            n_bytes, free = sum(e.file_size for e in members), shutil.disk_usage(folder).free
-            if n_bytes > free:
-                raise SerError(
-                    f"{archive.name}: unpacks to {n_bytes / 1e6:,.0f} MB, the disk has "
-                    f"{free / 1e6:,.0f} MB free. Free some space and run the same command again; "
-                    "the archive is kept."
-                )
+            need_space(folder, sum(e.file_size for e in members), f"{archive.name}: unpacks to")
             title = f"unpack {archive.name}"
             for entry in tqdm(members, desc=title, unit="file", disable=not progress):
                 contents.extract(entry, folder)

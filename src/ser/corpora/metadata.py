@@ -12,8 +12,8 @@ import pandas as pd
 from ser import corpora
 from ser.cache import Cache
 from ser.config import Recipe
-from ser.corpora.base import EMOTIONS, ClipName
-from ser.corpora.facts import AudioFacts, Problem, measure_all
+from ser.corpora.base import EMOTIONS, ClipName, Corpus
+from ser.corpora.facts import Problem, measure_all
 from ser.project import SerError, paths, shown, writing
 
 _INTEGERS = {"age": "Int64", "sample_rate_hz": "int64", "n_channels": "int64"}
@@ -60,42 +60,39 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
     SerError
         When a corpus is unknown, not on this machine, or its folder holds no clip.
     """
-    names = list(dict.fromkeys(names))
-    roots = {name: corpora.locate(name) for name in names}
-    clips: list[tuple[str, Path, ClipName]] = []
+    clips: list[tuple[Path, dict[str, Any]]] = []  # two corpora may share a recording
     unknown: list[Path] = []
-    for name, root in roots.items():
-        found, strangers = corpora.scan(name, root)
+    for corpus in [corpora.get(name) for name in dict.fromkeys(names)]:
+        root = corpora.locate(corpus.name)
+        found, strangers = corpora.scan(corpus, root)
         if not found:
             raise SerError(
-                f"{shown(root)}: no clip of {name} there ({len(strangers)} other recordings). "
-                f"Name the right folder with `ser data add {name} PATH`."
+                f"{shown(root)}: no clip of {corpus.name} there ({len(strangers)} other "
+                f"recordings). Name the right folder with `ser data add {corpus.name} PATH`."
             )
-        clips += [(name, path, clip) for path, clip in found]
+        clips += [(root / path, _named(corpus, path, clip)) for path, clip in found]
         unknown += [root / path for path in strangers]
     cache = Cache(paths().interim / "audio_facts.sqlite")
-    files = [roots[name] / path for name, path, _ in clips]
+    files = [file for file, _ in clips]
     facts = measure_all(files, cache, n_jobs=n_jobs, progress=progress)
     problems, rows = [], []
-    for (name, path, clip), file in zip(clips, files, strict=True):
+    for file, named in clips:
         measured = facts[file]
         if isinstance(measured, Problem):
             problems.append(measured)
         else:
-            rows.append(_row(name, path, clip, measured))
+            rows.append({**named, **dataclasses.asdict(measured)})
     return MetadataResult(_table(rows), problems, unknown)
 
 
-def _row(name: str, path: Path, clip: ClipName, facts: AudioFacts) -> dict[str, Any]:
-    corpus = corpora.get(name)
+def _named(corpus: Corpus, path: Path, clip: ClipName) -> dict[str, Any]:
     return {
         **dataclasses.asdict(clip),
-        **dataclasses.asdict(facts),
         "clip_id": corpus.clip_id(path),
         "path": path.as_posix(),
-        "corpus": name,
+        "corpus": corpus.name,
         "language": corpus.language,
-        "speaker": f"{name}/{clip.speaker}",
+        "speaker": f"{corpus.name}/{clip.speaker}",
     }
 
 
@@ -223,13 +220,9 @@ def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True
 
 
 def _unusable(table: pd.DataFrame) -> pd.Series:
-    flagged = table["flags"].map(lambda flags: bool({"silent", "label_conflict"} & _split(flags)))
+    flagged = table["flags"].str.contains(r"\b(?:silent|label_conflict)\b", regex=True)
     first_speaker = table.groupby("pcm_sha256")["speaker"].transform("first")
-    return flagged.astype(bool) | (table["speaker"] != first_speaker)
-
-
-def _split(flags: str) -> set[str]:
-    return set(flags.split(","))
+    return flagged | (table["speaker"] != first_speaker)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

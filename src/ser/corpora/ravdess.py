@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ser.corpora.base import Archive, Corpus
+from ser.corpora.base import Archive
 from ser.corpora.scheme import Scheme
 
 MODALITIES = {"01": "full-av", "02": "video-only", "03": "audio-only"}
@@ -39,7 +39,7 @@ SCHEME = Scheme(
     speakers={f"{actor:02d}": ("male" if actor % 2 else "female", None) for actor in range(1, 25)},
 )
 
-CORPUS = Corpus(
+CORPUS = SCHEME.corpus(
     name="ravdess",
     title="Ryerson Audio-Visual Database of Emotional Speech and Song",
     language="en",
@@ -51,10 +51,6 @@ CORPUS = Corpus(
         "North American English, PLoS ONE 13(5): e0196391, 2018, doi:10.1371/journal.pone.0196391"
     ),
     homepage="https://zenodo.org/records/1188976",
-    parse=SCHEME.parse,
-    canonical=SCHEME.canonical,
-    labels=SCHEME.labels,
-    demographics=SCHEME.speakers,
     kaggle="uwrfkaggler/ravdess-emotional-speech-audio",
     archives=(
         Archive(

@@ -15,6 +15,7 @@ from ser.project import SerError, paths, read_json, unknown, write_json
 
 # To add a corpus: write its file beside these, with a `CORPUS`, and name it here.
 BUILT_IN = ("crema_d", "demo", "emodb", "ravdess", "savee", "tess")
+LOCATIONS = "locations.json"  # in data/raw: what the user pointed at
 
 
 @functools.cache
@@ -42,17 +43,13 @@ def labels(name: str) -> tuple[str, ...]:
     corpus = get(name)
     found = set(corpus.labels)
     if not found:
-        found = {clip.emotion or clip.emotion_raw for _, clip in scan(name, locate(name))[0]}
+        found = {clip.emotion or clip.emotion_raw for _, clip in scan(corpus, locate(name))[0]}
     return (*(e for e in EMOTIONS if e in found), *sorted(found - set(EMOTIONS)))
-
-
-def _locations_file() -> Path:
-    return paths().raw / "locations.json"
 
 
 def _remembered() -> dict[str, Any]:
     """Read what the user pointed at: corpus name to folder, or to the definition of an own one."""
-    file = _locations_file()
+    file = paths().raw / LOCATIONS
     if not file.exists():
         return {}
     found = read_json(file)
@@ -66,21 +63,21 @@ def _remembered() -> dict[str, Any]:
 
 def remember(name: str, where: str | dict[str, Any]) -> None:
     """Keep where a corpus lies, for later processes."""
-    write_json(_locations_file(), {**_remembered(), name: where})
+    write_json(paths().raw / LOCATIONS, {**_remembered(), name: where})
 
 
 def _own() -> dict[str, dict[str, Any]]:
     return {name: value for name, value in _remembered().items() if isinstance(value, dict)}
 
 
-def _adopted(name: str) -> str | None:
-    found = _remembered().get(name)
-    return found["path"] if isinstance(found, dict) else found
+def _pointed_at() -> dict[str, str]:
+    remembered = _remembered().items()
+    return {name: found["path"] if isinstance(found, dict) else found for name, found in remembered}
 
 
-def _find(name: str) -> Path | None:
-    adopted = _adopted(name)
-    candidates = [Path(adopted)] if adopted else []
+def _find(name: str, pointed_at: dict[str, str]) -> Path | None:
+    """Look where the user pointed, then into each folder of SER_CORPORA, then into data/raw."""
+    candidates = [Path(pointed_at[name])] if name in pointed_at else []
     shelves = os.environ.get("SER_CORPORA", "").split(os.pathsep)
     candidates += [Path(shelf).expanduser().absolute() / name for shelf in shelves if shelf]
     candidates.append(paths().raw / name)
@@ -88,41 +85,21 @@ def _find(name: str) -> Path | None:
 
 
 def locate(name: str) -> Path:
-    """Find the folder that holds a corpus.
-
-    Adopted folders come first (`adopt`), then ``NAME`` in each folder of the environment variable
-    ``SER_CORPORA``, then ``data/raw/NAME``.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-
-    Returns
-    -------
-    Path
-        An existing folder.
-
-    Raises
-    ------
-    SerError
-        When the name is unknown, or the corpus is nowhere; says how to get it.
-    """
-    corpus = get(name)
-    folder = _find(name)
-    if folder is not None:
+    """Find the folder that holds a corpus; SerError, with the way to get it, where none does."""
+    corpus, pointed_at = get(name), _pointed_at()
+    if folder := _find(name, pointed_at):
         return folder
-    gone = _adopted(name)
-    where = f" (its adopted folder {gone} is gone)" if gone else ""
-    by_download = f"`ser data download {name}` or " if corpus.archives or corpus.kaggle else ""
+    gone = f" (its adopted folder {pointed_at[name]} is gone)" if name in pointed_at else ""
+    by_download = f"`ser data download {name}` or " if corpus.sources else ""
     raise SerError(
-        f"{name}: not on this machine{where}. Get it with {by_download}`ser data add {name} PATH`."
+        f"{name}: not on this machine{gone}. Get it with {by_download}`ser data add {name} PATH`."
     )
 
 
 def available() -> dict[str, Path]:
-    """Return the corpora that are on this machine."""
-    found = {name: _find(name) for name in names()}
+    """Return the corpora that are on this machine, and where each lies."""
+    pointed_at = _pointed_at()
+    found = {name: _find(name, pointed_at) for name in names()}
     return {name: folder for name, folder in found.items() if folder is not None}
 
 
@@ -150,13 +127,13 @@ def adopt(name: str, path: Path | str) -> Path:
     return folder
 
 
-def scan(name: str, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
+def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
     """List the recordings of a corpus by their names.
 
     Parameters
     ----------
-    name : str
-        One of `names`.
+    corpus : str or Corpus
+        One of `names`, or what `get` gives.
     root : path
         The corpus' folder, as `locate` gives it.
 
@@ -170,13 +147,9 @@ def scan(name: str, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list
         Recordings (and folders that cannot be read) whose names the corpus does not explain,
         relative to `root`.
     """
-    return scan_files(get(name), Path(root))
-
-
-def scan_files(corpus: Corpus, root: Path) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
-    """Do what `scan` does for a corpus that need not be known by name."""
+    corpus = get(corpus) if isinstance(corpus, str) else corpus
     best: dict[str, tuple[Path, ClipName]] = {}
-    files, unknown = walk(root) if corpus.files is None else (list(corpus.files), [])
+    files, unknown = walk(Path(root)) if corpus.files is None else (list(corpus.files), [])
     for path in files:  # the best file of a clip comes first
         clip = corpus.parse(path)
         if clip is None:

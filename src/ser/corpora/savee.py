@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ser.corpora.base import Corpus
 from ser.corpora.scheme import Scheme
 
 EMOTION_CODES = {
@@ -26,7 +25,7 @@ SCHEME = Scheme(
     speaker_folder=True,
 )
 
-CORPUS = Corpus(
+CORPUS = SCHEME.corpus(
     name="savee",
     title="Surrey Audio-Visual Expressed Emotion",
     language="en",
@@ -37,9 +36,5 @@ CORPUS = Corpus(
         "Audition: Principles, Algorithms and Systems, IGI Global, chapter 17, 398-423, 2010"
     ),
     homepage="http://kahlan.eps.surrey.ac.uk/savee/",
-    parse=SCHEME.parse,
-    canonical=SCHEME.canonical,
-    labels=SCHEME.labels,
-    demographics=SCHEME.speakers,
     kaggle="ejlok1/surrey-audiovisual-expressed-emotion-savee",
 )

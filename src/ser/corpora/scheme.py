@@ -9,42 +9,32 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from ser.corpora.base import EMOTIONS, ClipName
+from ser.corpora.base import EMOTIONS, ClipName, Corpus
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """How the file names of a corpus read, in whatever case they are spelled.
+    """How the file names of a corpus read, in whatever case they are spelled."""
 
-    Attributes
-    ----------
-    pattern : str
-        Regular expression of a whole stem; its groups are named after fields of `ClipName`.
-    stem : str
-        The stem as it was released, made of the groups: ``"{speaker}_{emotion}"``.
-    codes : mapping
-        Field to its codes, and what they stand for; of ``emotion``, the common label (or nothing)
-        and the corpus' own word. What a field without codes holds stands for itself.
-    speakers : mapping
-        Speaker to (sex, age in years or None).
-    slips : mapping
-        Stems that were released misspelled, in lower case, to what they should be.
-    speaker_folder : bool
-        Whether the speaker may be the folder's name, and not in the file's.
-    """
-
-    pattern: str
-    stem: str
+    pattern: str  # of a whole stem; its groups are named after fields of `ClipName`
+    stem: str  # as it was released, made of the groups: "{speaker}_{emotion}"
+    # Field → its codes and what they stand for; of `emotion`, the common label (or nothing) and
+    # the corpus' own word. What a field without codes holds stands for itself.
     codes: Mapping[str, Mapping[str, Any]]
-    speakers: Mapping[str, tuple[str, int | None]]
-    slips: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    speaker_folder: bool = False
+    speakers: Mapping[str, tuple[str, int | None]]  # sex, and age in years
+    slips: Mapping[str, str] = dataclasses.field(default_factory=dict)  # misspelled → right stem
+    speaker_folder: bool = False  # the speaker may be the folder's name, and not in the file's
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels there are."""
-        found = [label or word for label, word in self.codes["emotion"].values()]
-        return tuple(sorted(found, key=lambda label: (label not in EMOTIONS, label)))
+    def corpus(self, **facts: Any) -> Corpus:
+        """Make the corpus whose names read so; `facts` are the other fields of `Corpus`."""
+        words = [label or word for label, word in self.codes["emotion"].values()]
+        return Corpus(
+            parse=self.parse,
+            canonical=self.canonical,
+            labels=tuple(sorted(words, key=lambda word: (word not in EMOTIONS, word))),
+            demographics=self.speakers,
+            **facts,
+        )
 
     @functools.cached_property
     def _spelled(self) -> dict[str, dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ser.corpora.base import Corpus
 from ser.corpora.scheme import Scheme
 
 EMOTION_NAMES = {
@@ -23,7 +22,7 @@ SCHEME = Scheme(
     slips={"oa_bite_neutral": "OAF_bite_neutral"},
 )
 
-CORPUS = Corpus(
+CORPUS = SCHEME.corpus(
     name="tess",
     title="Toronto Emotional Speech Set",
     language="en",
@@ -34,9 +33,5 @@ CORPUS = Corpus(
         "2020, doi:10.5683/SP2/E8H2MF"
     ),
     homepage="https://doi.org/10.5683/SP2/E8H2MF",
-    parse=SCHEME.parse,
-    canonical=SCHEME.canonical,
-    labels=SCHEME.labels,
-    demographics=SCHEME.speakers,
     kaggle="ejlok1/toronto-emotional-speech-set-tess",
 )
