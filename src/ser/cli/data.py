@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from ser.cli import options
 from ser.cli.options import Corpora, Jobs, RecipeName, app
@@ -34,16 +35,15 @@ def data_list() -> None:
 
 @data.command("add")
 def data_add(
-    name: Annotated[str, typer.Argument(help="Name of the corpus: ravdess, or one of your own.")],
-    path: Annotated[Path, typer.Argument(help="Its folder, nested in any way; or a CSV table.")],
+    name: Annotated[str, Argument(help="Name of the corpus: ravdess, or one of your own.")],
+    path: Annotated[Path, Argument(help="Its folder, nested in any way; or a CSV table.")],
     labels: Annotated[
-        str | None,
-        typer.Option(help="Of your own: `folder`, or a pattern whose group is the label."),
+        str | None, Option(help="Of your own: `folder`, or a pattern whose group is the label.")
     ] = None,
     speakers: Annotated[
-        str | None, typer.Option(help="Of your own: a pattern whose group is the speaker.")
+        str | None, Option(help="Of your own: a pattern whose group is the speaker.")
     ] = None,
-    language: Annotated[str, typer.Option(help="Of your own: two letters, such as en.")] = "",
+    language: Annotated[str, Option(help="Of your own: two letters, such as en.")] = "",
 ) -> None:
     """Use a folder you already have, where it lies.
 
@@ -65,8 +65,8 @@ def data_add(
 
 @data.command("download")
 def data_download(
-    names: Annotated[list[str], typer.Argument(help="Names from `ser data list`.")],
-    source: Annotated[str, typer.Option(help="auto, archive or kaggle.")] = "auto",
+    names: Annotated[list[str], Argument(help="Names from `ser data list`.")],
+    source: Annotated[str, Option(help="auto, archive or kaggle.")] = "auto",
 ) -> None:
     """Download corpora; one that fails does not stop the others."""
     from ser.corpora.download import download_all
@@ -92,7 +92,7 @@ def pretrained_list() -> None:
 
 @encoders.command("download")
 def pretrained_download(
-    names: Annotated[list[str], typer.Argument(help="Names from `ser pretrained list`.")],
+    names: Annotated[list[str], Argument(help="Names from `ser pretrained list`.")],
 ) -> None:
     """Download the weights of encoders from the Hugging Face hub."""
     from ser.models import pretrained
@@ -125,11 +125,9 @@ def features(
     corpora: Corpora = None,
     jobs: Jobs = -1,
     cluster: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786.")
+        str | None, Option(help="Address of a Dask scheduler, tcp://HOST:8786.")
     ] = None,
-    repair: Annotated[
-        bool, typer.Option(help="Check what is cached, redo what is damaged.")
-    ] = False,
+    repair: Annotated[bool, Option(help="Check what is cached, redo what is damaged.")] = False,
 ) -> None:
     """Compute the features of a recipe that are not cached yet."""
     from ser.corpora import metadata as table

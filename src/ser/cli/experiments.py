@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from ser.cli import options
 from ser.cli.options import Corpora, Epochs, Jobs, Protocol, RecipeName, Seeds, app
@@ -18,12 +19,12 @@ def train(
     recipe: RecipeName = "mfcc-attention",
     corpora: Corpora = None,
     protocol: Protocol = None,
-    fold: Annotated[int, typer.Option(help="Which fold, from 0.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and variants.")] = 0,
+    fold: Annotated[int, Option(help="Which fold, from 0.")] = 0,
+    seed: Annotated[int, Option(help="Seed of weights, order and variants.")] = 0,
     epochs: Epochs = 0,
-    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard logs.")] = False,
+    tensorboard: Annotated[bool, Option(help="Write TensorBoard logs.")] = False,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Train on all speakers, test on none: to export.")
+        bool, Option("--everything", help="Train on all speakers, test on none: to export.")
     ] = False,
 ) -> None:
     """Train one fold; the same command goes on where it was stopped."""
@@ -46,7 +47,7 @@ def run(
     jobs: Jobs = 1,
     epochs: Epochs = 0,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a report of other settings or clips, too.")
+        bool, Option("--force", help="Replace a report of other settings or clips, too.")
     ] = False,
 ) -> None:
     """Cross-validate a recipe and write its report; resumable."""
@@ -64,13 +65,13 @@ def tune(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    trials: Annotated[int, typer.Option(help="How many settings in all.")] = 20,
-    folds: Annotated[str, typer.Option(help="Folds that a setting is tried on.")] = "0",
-    seed: Annotated[int, typer.Option(help="Of trainings and search.")] = 0,
+    trials: Annotated[int, Option(help="How many settings in all.")] = 20,
+    folds: Annotated[str, Option(help="Folds that a setting is tried on.")] = "0",
+    seed: Annotated[int, Option(help="Of trainings and search.")] = 0,
     epochs: Epochs = 0,
     space: Annotated[
         Path | None,
-        typer.Option(help="JSON file: setting to choices or range; see ser.studies.tuning.SPACE."),
+        Option(help="JSON file: setting to choices or range; see ser.studies.tuning.SPACE."),
     ] = None,
 ) -> None:
     """Search for settings on validation speakers, with Optuna; resumable."""
@@ -91,16 +92,15 @@ def tune(
 @app.command()
 def ladder(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Recipes; where left out, one for each published system."),
+        list[str] | None, Argument(help="Recipes; where left out, one for each published system.")
     ] = None,
     seeds: Seeds = "0,1,2",
     jobs: Jobs = 2,
     corpora: Corpora = None,
-    fast: Annotated[bool, typer.Option(help="Coarse: about 800 clips, 8 epochs, a seed.")] = False,
+    fast: Annotated[bool, Option(help="Coarse: about 800 clips, 8 epochs, a seed.")] = False,
     votes: Annotated[
         Path | None,
-        typer.Option(help="Only this: CREMA-D's summaryTable.csv, for the line of listeners."),
+        Option(help="Only this: CREMA-D's summaryTable.csv, for the line of listeners."),
     ] = None,
 ) -> None:
     """Show what is left of a published number when the split is honest; resumable."""
@@ -122,8 +122,8 @@ def robustness(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    seed: Annotated[int, typer.Option(help="Which models of the cross-validation.")] = 0,
-    clips: Annotated[int, typer.Option(help="So many at random; 0 is all of them.")] = 0,
+    seed: Annotated[int, Option(help="Which models of the cross-validation.")] = 0,
+    clips: Annotated[int, Option(help="So many at random; 0 is all of them.")] = 0,
     jobs: Jobs = 2,
     epochs: Epochs = 0,
 ) -> None:
@@ -139,10 +139,9 @@ def robustness(
 @app.command()
 def evaluate(
     folder: Annotated[
-        Path | None,
-        typer.Argument(help="A run or report folder; the newest run where left out."),
+        Path | None, Argument(help="A run or report folder; the newest run where left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, Option("--json", help="For programs.")] = False,
 ) -> None:
     """Print the metrics of a run or a report, computed from its predictions."""
     from ser import experiments

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 from ser.project import SerError
@@ -28,16 +29,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RecipeName = Annotated[str, typer.Argument(help="A name from `ser recipes`, or a JSON file.")]
+RecipeName = Annotated[str, Argument(help="A name from `ser recipes`, or a JSON file.")]
 Corpora = Annotated[
-    str | None, typer.Option("--corpora", "-c", help="Names with commas between, or `all`.")
+    str | None, Option("--corpora", "-c", help="Names with commas between, or `all`.")
 ]
-Protocol = Annotated[
-    str | None, typer.Option("--protocol", "-p", help="A name from `ser protocols`.")
-]
-Seeds = Annotated[str, typer.Option(help="Seeds with commas between.")]
-Epochs = Annotated[int, typer.Option(help="Upper limit; 0 for the recipe's.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time.")]
+Protocol = Annotated[str | None, Option("--protocol", "-p", help="A name from `ser protocols`.")]
+Seeds = Annotated[str, Option(help="Seeds with commas between.")]
+Epochs = Annotated[int, Option(help="Upper limit; 0 for the recipe's.")]
+Jobs = Annotated[int, Option("--jobs", "-j", help="Processes at the same time.")]
 
 
 def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from ser.cli.options import app
 from ser.project import SerError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FEW = 5  # of more recordings, each gets one line
 ModelPath = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--model",
         "-m",
         help="A bundle, run folder or .keras file; a released model's or a "
@@ -30,19 +31,16 @@ ModelPath = Annotated[
 @app.command()
 def predict(
     files: Annotated[
-        list[str], typer.Argument(help="Recordings, folders, patterns; - for standard input.")
+        list[str], Argument(help="Recordings, folders, patterns; - for standard input.")
     ],
     model: ModelPath = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one list.")] = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="For spreadsheets: a row for each.")
-    ] = False,
+    as_json: Annotated[bool, Option("--json", help="For programs: one list.")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="For spreadsheets: a row for each.")] = False,
     plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw the (last) recording and its timeline into this image."),
+        Path | None, Option(help="Draw the (last) recording and its timeline into this image.")
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(help="Draw where the model listened, and why, into this image.")
+        Path | None, Option(help="Draw where the model listened, and why, into this image.")
     ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch.
@@ -109,14 +107,12 @@ def _answer(
 def listen(
     model: ModelPath = None,
     file: Annotated[
-        Path | None, typer.Option(help="Replay this recording as if it were spoken now.")
+        Path | None, Option(help="Replay this recording as if it were spoken now.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Microphone: a number or name from `python -m sounddevice`.")
+        str | None, Option(help="Microphone: a number or name from `python -m sounddevice`.")
     ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Keep what was answered in this CSV file.")
-    ] = None,
+    save: Annotated[Path | None, Option(help="Keep what was answered in this CSV file.")] = None,
 ) -> None:
     """Tell the emotion while somebody speaks, twice a second; Ctrl-C ends."""
     from ser.cli import show
@@ -140,8 +136,8 @@ def listen(
 @app.command("app")
 def web_page(
     model: ModelPath = None,
-    host: Annotated[str, typer.Option(help="Address to bind to; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port.")] = 7860,
+    host: Annotated[str, Option(help="Address to bind to; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, Option(help="Its port.")] = 7860,
 ) -> None:
     """Open a web page to record, upload and look; Ctrl-C ends."""
     from ser.inference import page
@@ -154,21 +150,21 @@ def web_page(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder or a .keras file.")],
-    to: Annotated[Path, typer.Option("--to", help="The bundle's folder.")],
+    run: Annotated[Path, Argument(help="A run folder or a .keras file.")],
+    to: Annotated[Path, Option("--to", help="The bundle's folder.")],
     formats: Annotated[
-        str, typer.Option(help="Out of onnx, litert and litert-int8, with commas between.")
+        str, Option(help="Out of onnx, litert and litert-int8, with commas between.")
     ] = "onnx,litert,litert-int8",
-    half: Annotated[bool, typer.Option(help="Large ONNX constants in half precision.")] = False,
+    half: Annotated[bool, Option(help="Large ONNX constants in half precision.")] = False,
     calibrate: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="A report of its recipe: makes probabilities true, sets a threshold, and fills "
             "the model's card."
         ),
     ] = None,
     right: Annotated[
-        float, typer.Option(help="Share of right answers above the threshold, with --calibrate.")
+        float, Option(help="Share of right answers above the threshold, with --calibrate.")
     ] = 0.8,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
