@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import errno
 import hashlib
@@ -54,51 +53,23 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip()
 
 
-@dataclasses.dataclass(frozen=True)
 class Paths:
     """The project's folders."""
 
-    root: Path
-
-    @property
-    def raw(self) -> Path:
-        """Corpora as released, never changed."""
-        return self.root / "data" / "raw"
-
-    @property
-    def interim(self) -> Path:
-        """The metadata table."""
-        return self.root / "data" / "interim"
-
-    @property
-    def processed(self) -> Path:
-        """Cached features."""
-        return self.root / "data" / "processed"
-
-    @property
-    def metadata(self) -> Path:
-        """The metadata table's file."""
-        return self.interim / "metadata.parquet"
-
-    @property
-    def models(self) -> Path:
-        """Released models."""
-        return self.root / "models"
-
-    @property
-    def runs(self) -> Path:
-        """Training runs."""
-        return self.root / "models" / "runs"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.raw = root / "data" / "raw"  # corpora as released, never changed
+        self.interim = root / "data" / "interim"  # the metadata table, facts of each recording
+        self.metadata = self.interim / "metadata.parquet"
+        self.processed = root / "data" / "processed"  # cached features
+        self.models = root / "models"  # released
+        self.runs = self.models / "runs"  # trainings
+        self.reports = root / "reports"  # results: one folder per recipe and protocol
 
     def finished_runs(self) -> list[Path]:
         """List the folders of finished trainings, the newest first; ladders do not count."""
         files = self.runs.glob("*/*/fold-*/run.json")
         return [f.parent for f in sorted(files, key=lambda f: f.stat().st_mtime, reverse=True)]
-
-    @property
-    def reports(self) -> Path:
-        """Results: one folder per recipe and protocol."""
-        return self.root / "reports"
 
 
 def paths() -> Paths:
@@ -153,7 +124,8 @@ def writing(path: Path) -> Iterator[Path]:
 def cannot_write(path: Path, error: OSError) -> SerError:
     """Turn an error of the operating system into one line with a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free_mb = shutil.disk_usage(_existing_parent(path)).free / 1e6
+        folder = next(folder for folder in path.absolute().parents if folder.exists())
+        free_mb = shutil.disk_usage(folder).free / 1e6
         return SerError(
             f"{path}: the disk is full ({free_mb:.0f} MB free). Free some space and run the same "
             "command again; finished work is kept."
@@ -164,13 +136,6 @@ def cannot_write(path: Path, error: OSError) -> SerError:
             "SER_ROOT to a folder of your own."
         )
     return SerError(f"{path}: cannot be written ({error.strerror or error}).")
-
-
-def _existing_parent(path: Path) -> Path:
-    for folder in path.absolute().parents:
-        if folder.exists():
-            return folder
-    return Path.cwd()
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +32,3 @@ def expand(names: Sequence[str]) -> list[str]:
         else:
             found.append(name)
     return list(dict.fromkeys(found))
-
-
-def content(name: str) -> str | bytes:
-    """Give what `ser.inference.model.Model.predict` takes."""
-    return sys.stdin.buffer.read() if name == STDIN else name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,12 +58,12 @@ def recipe(name: str, corpora: str | None) -> Recipe:
 def plan(name: str, corpora: str | None, protocol: str | None, epochs: int) -> Plan:
     """Make the plan of a recipe."""
     from ser import experiments
+    from ser.config import changed
     from ser.experiments import recipes
 
     chosen = recipe(name, corpora)
     if protocol and not corpora:
         chosen = recipes.on_protocol(chosen, protocol)
     if epochs:
-        training = dataclasses.replace(chosen.training, epochs=epochs)
-        chosen = dataclasses.replace(chosen, training=training)
+        chosen = changed(chosen, {"training.epochs": epochs})
     return experiments.plan(chosen, protocol)

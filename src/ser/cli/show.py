@@ -77,10 +77,9 @@ def show_robustness(path: Path) -> None:
     import pandas as pd  # takes half a second, which `ser predict` has not
 
     rows = [
-        (row["condition"], percent(row["uar"], (row["low"], row["high"])), row["confidence"])
-        for row in pd.read_csv(path).to_dict("records")
+        (c["condition"], percent(c["uar"], (c["low"], c["high"])), percent(c["confidence"]))
+        for c in pd.read_csv(path).to_dict("records")
     ]
-    rows = [(name, uar, percent(confidence)) for name, uar, confidence in rows]
     table(["condition", "UAR, 95 % over speakers", "confidence"], rows, right="confidence")
     console().print(f"written: {shown(path)}")
 
@@ -150,9 +149,7 @@ class AnswersCsv:
 
     def __init__(self, out: TextIO, classes: Sequence[str]) -> None:
         names = ["file", "part", "start_s", "end_s", "label", *classes]
-        names += ["uncertain", "no_speech", "model", "warnings", "error"]
-        self.table = csv.DictWriter(out, names, restval="", lineterminator="\n")
-        self.table.writeheader()
+        self.table = _csv(out, [*names, "uncertain", "no_speech", "model", "warnings", "error"])
 
     def add(self, name: str, answer: Prediction) -> None:
         """Add the rows of one recording."""
@@ -176,6 +173,12 @@ class AnswersCsv:
     def fail(self, name: str, reason: str) -> None:
         """Add a recording that could not be answered."""
         self.table.writerow({"file": name, "part": "recording", "error": reason})
+
+
+def _csv(out: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
+    rows = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    rows.writeheader()
+    return rows
 
 
 def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
@@ -225,10 +228,7 @@ def show_heard(ticks: Sequence[Tick]) -> None:
 def live_csv(ticks: Sequence[Tick], classes: Sequence[str]) -> str:
     """Write live answers as CSV, a row for each moment; empty cells where nobody spoke."""
     text = io.StringIO()
-    rows = csv.DictWriter(
-        text, ["time_s", "label", *classes, "latency_s"], restval="", lineterminator="\n"
-    )
-    rows.writeheader()
+    rows = _csv(text, ["time_s", "label", *classes, "latency_s"])
     for tick in ticks:
         row = {"time_s": tick.time_s, "label": tick.label, "latency_s": round(tick.latency_s, 4)}
         rows.writerow({**row, **_rounded(tick.probabilities)})

@@ -56,7 +56,8 @@ def predict(
     rows = show.AnswersCsv(sys.stdout, loaded.classes) if as_csv else None
     for name in names:
         try:
-            answer = _answer(loaded, inputs.content(name), plot, explain)
+            audio = sys.stdin.buffer.read() if name == inputs.STDIN else name
+            answer = _answer(loaded, audio, plot, explain)
         except SerError as error:
             problems.append(str(error))
             answers.append({"file": name, "error": str(error)})

@@ -32,16 +32,6 @@ class Outcome:
     error: str = ""
 
 
-def notice(corpus: Corpus) -> str:
-    """Write a corpus' licence and citation as a user should see them before using it."""
-    return (
-        f"{corpus.name}: {corpus.title}\n"
-        f"  Licence:  {corpus.licence}\n"
-        f"  Cite:     {corpus.citation}\n"
-        f"  See:      {corpus.homepage}"
-    )
-
-
 def download(
     name: str,
     *,
@@ -53,7 +43,10 @@ def download(
     corpus = corpora.get(name)
     if source not in SOURCES:
         raise SerError(f"no source named {source!r}. Allowed: {', '.join(SOURCES)}.")
-    say(notice(corpus))
+    say(
+        f"{name}: {corpus.title}\n  Licence:  {corpus.licence}\n"
+        f"  Cite:     {corpus.citation}\n  See:      {corpus.homepage}"
+    )
     target = paths().raw / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

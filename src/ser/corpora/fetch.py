@@ -39,10 +39,6 @@ class _BrokenError(Exception):
     """A failure that may pass; its text is what the user reads when it does not."""
 
 
-class _WrongPartError(_BrokenError):
-    """What arrived so far is of no use; begin again."""
-
-
 def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
     """Download a file, whole and verified, or go on with a transfer that broke off."""
     if archive.in_package:
@@ -86,8 +82,6 @@ class _Resuming:
                 self._receive()
                 break
             except (_BrokenError, requests.RequestException) as error:
-                if isinstance(error, _WrongPartError):
-                    self.part.unlink(missing_ok=True)
                 failures = 0 if self._size() > most else failures + 1
                 most = max(most, self._size())
                 if failures >= ATTEMPTS:
@@ -138,7 +132,8 @@ class _Resuming:
                 f"{self.archive.url}. It may have moved: look at the corpus' homepage, download it "
                 "by hand, unpack it and use `ser data add`."
             )
-        raise _WrongPartError(f"the server answers {status} and not the part that was asked for")
+        self.part.unlink(missing_ok=True)  # of no use: begin again
+        raise _BrokenError(f"the server answers {status} and not the part that was asked for")
 
     def _explain(self, error: Exception) -> str:
         host = urlsplit(self.archive.url).netloc
