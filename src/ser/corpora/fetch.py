@@ -44,6 +44,7 @@ def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
     if archive.in_package:
         return Path(archive.url)
     part = folder / f"{archive.filename}.part"
+    pooch.get_logger().setLevel("WARNING")  # we say our own
     try:
         return Path(
             pooch.retrieve(
@@ -61,11 +62,7 @@ def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
             "twice, tell the authors of this package."
         ) from error
     except OSError as error:
-        if isinstance(error, requests.RequestException):
-            raise
         raise cannot_write(part, error) from error
-    finally:
-        pooch.get_logger().setLevel("WARNING")
 
 
 class _Resuming:
@@ -73,7 +70,6 @@ class _Resuming:
 
     def __init__(self, archive: Archive, part: Path, progress: bool) -> None:
         self.archive, self.part, self.progress = archive, part, progress
-        pooch.get_logger().setLevel("WARNING")  # we say our own
 
     def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
         most, failures = self._size(), 0
