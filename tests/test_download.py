@@ -422,6 +422,14 @@ def test_demo_needs_no_network(raw, capsys):
     assert len(list(folder.rglob("*.opus"))) == 720
 
 
+def test_an_archive_of_the_package_outlives_its_damage(publish, raw, tmp_path):
+    (tmp_path / "clips.zip").write_bytes(b"no archive")
+    publish(url=str(tmp_path / "clips.zip"), checksum="", size_bytes=0)
+    with one_line("expected a zip file"):
+        get()
+    assert (tmp_path / "clips.zip").exists()
+
+
 def test_a_source_that_does_not_exist(publish, raw):
     with one_line("Allowed: auto, archive, kaggle"):
         get(source="ftp")

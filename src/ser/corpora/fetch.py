@@ -41,8 +41,9 @@ class _BrokenError(Exception):
 
 def fetch(archive: Archive, folder: Path, *, progress: bool = True) -> Path:
     """Download a file, whole and verified, or go on with a transfer that broke off."""
-    if archive.in_package:
-        return Path(archive.url)
+    if archive.in_package:  # a copy: what cannot be unpacked is deleted
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(archive.url, folder / archive.filename))
     part = folder / f"{archive.filename}.part"
     pooch.get_logger().setLevel("WARNING")  # we say our own
     try:
