@@ -84,3 +84,8 @@ def mean_of(segments: Sequence[Segment], classes: Sequence[str]) -> dict[str, fl
 def named(classes: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """Put class names to probabilities."""
     return {name: float(value) for name, value in zip(classes, values, strict=True)}
+
+
+def most_probable(probabilities: dict[str, float]) -> str:
+    """Name the most probable class, the first of equals; nothing where there is none."""
+    return max(probabilities, key=lambda name: probabilities[name], default="")
