@@ -18,13 +18,20 @@ from ser.audio import check_rate, decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
-from ser.inference.timeline import WINDOW_S, Segment, mean_of, most_probable, named, segments_of
+from ser.inference.timeline import (
+    WINDOW_S,
+    Hear,
+    Heard,
+    Segment,
+    mean_of,
+    most_probable,
+    named,
+    segments_of,
+)
 from ser.models import backend
 from ser.project import MODEL_FILE, AudioError, SerError, paths, read_json, shown
 
-Heard = tuple[np.ndarray, "np.ndarray | None"]
 Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
-Hear = Callable[[np.ndarray, float], Heard]
 
 SHORT_S = 0.5
 SLACK_S = 0.1  # a recording of this much more is still heard as one
@@ -155,8 +162,11 @@ class Model:
         duration_s = len(samples) / rate
         notes = warnings_about(to_mono(samples)) + ["short"] * (duration_s < SHORT_S)
         silent, in_windows = "silent" in notes, duration_s > self.longest_s + SLACK_S
+        attention = None
         if in_windows:
-            segments, attention = [] if silent else self._in_windows(samples, rate), None
+            window_s = min(WINDOW_S, self.longest_s)
+            stretches = [] if silent else find_speech(samples, rate)
+            segments = segments_of(self._hear, self.classes, samples, rate, stretches, window_s)
         else:
             segments, attention = self._as_one(samples, rate, silent)
         probabilities = mean_of(segments, self.classes) if segments else {}
@@ -178,14 +188,6 @@ class Model:
             in_windows=in_windows,
             attention=attention,
         )
-
-    def _in_windows(self, samples: np.ndarray, rate: float) -> list[Segment]:
-        window_s, stretches = min(WINDOW_S, self.longest_s), find_speech(samples, rate)
-
-        def hear(window: np.ndarray) -> np.ndarray:
-            return self._hear(window, rate)[0]
-
-        return segments_of(hear, self.classes, samples, rate, stretches, window_s)
 
     def _as_one(
         self, samples: np.ndarray, rate: float, silent: bool
@@ -232,10 +234,9 @@ class Model:
     def attributions(
         self, audio: Any, sample_rate_hz: float | None = None, label: str | None = None
     ) -> np.ndarray:
-        """Show which features an answer rests on, by integrated gradients.
+        """Show which features an answer rests on: integrated gradients (n_frames, n_features).
 
-        An array of shape (n_frames, n_features), for `label` or the most probable class; a bundle
-        cannot tell.
+        They are for `label` or the most probable class; a bundle cannot tell.
         """
         if self._share_out is None:
             raise SerError(
