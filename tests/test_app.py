@@ -96,7 +96,7 @@ def _sleep(path, results):
 def test_messages(clip, tmp_path):
     model = load_model(SMALL)
     message, shares, figure = app.answer(model, str(clip))
-    assert re.match(rf"### (Uncertain; most likely )?({CLASSES}) \(\d+ %\)", message)
+    assert re.match(rf"### (uncertain, most likely )?({CLASSES}) \(\d+ %\)", message)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
     assert len(figure.axes) >= 2
     assert app.answer(model, None) == ("Record, upload or pick something first.", None, None)

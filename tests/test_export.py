@@ -273,14 +273,23 @@ def test_an_export_that_fails_leaves_the_bundle_that_was_there(
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
+def explained(model, samples):
+    """Explain the one answer about a recording: titles of the figure."""
+    figure = plots.explanation(model, samples, 16_000, model.predict(samples, 16_000))
+    return [ax.get_title() for ax in figure.axes if ax.get_title()]
+
+
 def test_an_explanation_draws_what_the_model_can_tell(one_bundle, demo_shelf, tmp_path):
     (waveform,) = speech(demo_shelf, 1)
-    of_keras = plots.explanation(inference.load_model(one_bundle / "model.keras"), waveform, 16_000)
-    titles = [ax.get_title() for ax in of_keras.axes if ax.get_title()]
-    assert titles[0].startswith("where the model listened; its answer:")
-    assert titles[1].startswith("what spoke for")
+    of_keras = explained(inference.load_model(one_bundle / "model.keras"), waveform[:32_000])
+    assert of_keras[0].startswith("where the model listened; its answer:")
+    assert of_keras[1].startswith("what spoke for")
     opened = inference.load_model(one_bundle / "bundle")
-    assert sum(bool(ax.get_title()) for ax in plots.explanation(opened, waveform, 16_000).axes) == 1
+    assert len(explained(opened, waveform[:32_000])) == 1
+    (title,) = explained(opened, waveform)
+    assert title.startswith(f"where the model listened in the first {opened.longest_s:.1f} s;")
+    tone = 0.3 * np.sin(np.arange(12_000) / 10).astype(np.float32)
+    assert explained(opened, tone) == ["where the model listened; its answer: no speech"]
     with one_line("a bundle shows attention only"):
         opened.attributions(waveform, 16_000)
 

@@ -587,12 +587,13 @@ def test_an_explanation_shows_what_the_model_can_tell(kind):
         audio=AudioConfig(sample_rate_hz=16_000),
         longest_s=1.5,
         card={"features": to_dict(FeatureConfig(kinds=(kind,)))},
-        attention=lambda *_: (WEIGHTS, TIMES_S),
-        hear=lambda *_: {"calm": 0.3, "sad": 0.7},
         attributions=lambda *_: np.pad(np.ones((30, 40)), ((0, 20), (0, 0))),
     )
+    answer = SimpleNamespace(
+        label="sad", headline="sad (70 %)", in_windows=False, attention=(WEIGHTS, TIMES_S)
+    )
     with plots.style():
-        figure = plots.explanation(model, SPEECH, 16_000)
+        figure = plots.explanation(model, SPEECH, 16_000, answer)
         check_texts(figure)
         first = "where the model listened; its answer: sad (70 %)"
         titles = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
@@ -601,7 +602,7 @@ def test_an_explanation_shows_what_the_model_can_tell(kind):
         assert lower.images[0].get_array().shape == (40, 30)  # without the padding
         assert lower.get_ylabel() == {"log_mel": "mel band", "mfcc": "feature"}[kind]
         model.attributions = cannot
-        figure = plots.explanation(model, SPEECH, 16_000)
+        figure = plots.explanation(model, SPEECH, 16_000, answer)
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")] == [first]
 
 

@@ -154,6 +154,12 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def write_csv(path: Path, table: Any, **options: Any) -> None:
+    """Write a DataFrame as CSV without its index, whole or not at all."""
+    with writing(path) as temporary:
+        table.to_csv(temporary, index=False, **options)
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     try:

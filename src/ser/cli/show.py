@@ -108,10 +108,7 @@ def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
 def show_answer(name: str, answer: Prediction, *, short: bool = False) -> None:
     """Print the answer about one recording: a bar for each class, or a line for each stretch."""
     out = console()
-    share = f"{answer.label} ({100 * answer.confidence:.0f} %)"
-    doubt = "uncertain, most likely " if answer.uncertain else ""
-    headline = "no speech" if answer.no_speech else doubt + share
-    out.print(f"{escape(name)}: [bold]{headline}[/]")
+    out.print(f"{escape(name)}: [bold]{answer.headline}[/]")
     if short:
         return
     if answer.in_windows:

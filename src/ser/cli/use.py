@@ -100,7 +100,7 @@ def _answer(
                 figure = plots.timeline(samples, rate, answer.segments, model.classes).figure
                 figure.savefig(plot)  # type: ignore[union-attr]
             if explain is not None:
-                plots.explanation(model, samples, rate).savefig(explain)
+                plots.explanation(model, samples, rate, answer).savefig(explain)
     return answer
 
 

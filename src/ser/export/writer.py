@@ -28,33 +28,10 @@ def export(
     kinds: Sequence[str] = tuple(bundle.FILES),
     half: bool = False,
 ) -> Path:
-    """Make a bundle of a saved model.
+    """Make a bundle of a saved model, in place of an earlier one in its folder.
 
-    Parameters
-    ----------
-    model_file : Path
-        A ``.keras`` file of this package.
-    folder : Path
-        Where the bundle goes; the files of an earlier one are replaced or removed.
-    temperature : float
-        See `ser.export.graph.graph`.
-    threshold : float
-        Below this probability an answer is called uncertain, 0 to 1.
-    kinds : sequence of str
-        Out of `ser.inference.bundle.FILES`.
-    half : bool
-        Keep large constants of the ONNX file in half precision.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    SerError
-        When the model cannot be read or its features cannot be exported, an extra is not
-        installed, or the disk is full.
+    Probabilities are divided by `temperature` in their logarithms; an answer below `threshold` is
+    called uncertain; `half` keeps large constants of the ONNX file in half precision.
     """
     model, card = models.load(model_file), models.read_card(model_file)
     audio = from_dict(AudioConfig, card["audio"], source=str(model_file))

@@ -25,7 +25,6 @@ class Bundle:
 
     def __init__(self, card: dict[str, Any], graph: Any) -> None:
         self.card, self._graph = card, graph
-        self.classes: tuple[str, ...] = tuple(card["classes"])
         self.sample_rate_hz = int(card["sample_rate_hz"])
         self.window_s = float(card["window_s"])
 

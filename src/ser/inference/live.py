@@ -13,7 +13,7 @@ import numpy as np
 from ser.audio import decode, to_mono
 from ser.inference.model import Model
 from ser.inference.speech import CHUNK, VAD_RATE_HZ, has_speech
-from ser.inference.timeline import HOP_S, WINDOW_S
+from ser.inference.timeline import HOP_S, WINDOW_S, most_probable
 from ser.project import SerError
 
 QUIET_AFTER_S = 1.0  # without speech for so long, nothing is answered
@@ -97,5 +97,5 @@ def listen(
         probabilities: dict[str, float] = {}
         if time_s - last_speech_s < QUIET_AFTER_S:
             probabilities = model.hear(window, rate)
-        label = max(probabilities, key=lambda name: probabilities[name], default="")
+        label = most_probable(probabilities)
         yield Tick(round(time_s, 3), probabilities, label, time.monotonic() - came_s)

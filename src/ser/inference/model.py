@@ -18,12 +18,20 @@ from ser.audio import check_rate, decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
-from ser.inference.timeline import WINDOW_S, Segment, mean_of, named, segments_of
+from ser.inference.timeline import (
+    WINDOW_S,
+    Hear,
+    Heard,
+    Segment,
+    mean_of,
+    most_probable,
+    named,
+    segments_of,
+)
 from ser.models import backend
 from ser.project import MODEL_FILE, AudioError, SerError, paths, read_json, shown
 
-Heard = tuple[np.ndarray, "np.ndarray | None"]
-Hear = Callable[[np.ndarray, float], Heard]
+Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
 
 SHORT_S = 0.5
 SLACK_S = 0.1  # a recording of this much more is still heard as one
@@ -80,14 +88,19 @@ class Prediction:
     mixed: bool = False
     model: str = ""
     in_windows: bool = False
-    attention: tuple[np.ndarray, np.ndarray] | None = dataclasses.field(
-        default=None, repr=False, compare=False
-    )
+    attention: Attention | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
     def confidence(self) -> float:
         """Probability of the answer; 0 where there is none."""
         return self.probabilities.get(self.label, 0.0)
+
+    @property
+    def headline(self) -> str:
+        """The answer in words: the same in the terminal, on the web page and above a figure."""
+        share = f"{self.label} ({100 * self.confidence:.0f} %)"
+        doubt = "uncertain, most likely " if self.uncertain else ""
+        return "no speech" if self.no_speech else doubt + share
 
     def as_dict(self) -> dict[str, Any]:
         """Give everything but the attention, in types that JSON has."""
@@ -100,18 +113,10 @@ class Prediction:
 class Model:
     """A trained model that knows its labels and its front end.
 
-    Parameters
-    ----------
-    hear : callable
-        Samples and their rate to probabilities and, where the model has attention, its weights.
-    longest_s : float
-        How much of a recording the model hears at once, in seconds.
-    card : dict
-        Labels, front end, threshold, origin.
-    name : str
-        What answers call it.
-    share_out : callable, optional
-        Samples, rate and class position to the shares that features have in the answer.
+    `hear` takes samples and their rate, and gives probabilities and, where the model has attention,
+    its weights; it hears `longest_s` seconds at once. `card` holds labels, front end and threshold;
+    answers call the model `name`. `share_out` takes the position of a class too, and gives the
+    shares that features have in its probability.
     """
 
     def __init__(
@@ -155,61 +160,54 @@ class Model:
         """
         samples, rate = samples_of(audio, sample_rate_hz)
         duration_s = len(samples) / rate
-        notes = warnings_about(to_mono(samples))
-        if duration_s < SHORT_S:
-            notes.append("short")
-        segments: list[Segment] = []
+        notes = warnings_about(to_mono(samples)) + ["short"] * (duration_s < SHORT_S)
+        silent, in_windows = "silent" in notes, duration_s > self.longest_s + SLACK_S
         attention = None
-        in_windows = duration_s > self.longest_s + SLACK_S
         if in_windows:
             window_s = min(WINDOW_S, self.longest_s)
-            stretches = [] if "silent" in notes else find_speech(samples, rate)
-            segments = segments_of(
-                lambda window: self._hear(window, rate)[0],
-                self.classes,
-                samples,
-                rate,
-                stretches,
-                window_s,
-            )
-        else:  # listening to all of it would take four times as long as answering
-            found, weights = self._hear(samples, rate)  # also refuses what is no sound
-            if "silent" not in notes and has_speech(samples, rate):
-                label = self.classes[int(np.argmax(found))]
-                segments = [Segment(0.0, duration_s, label, named(self.classes, found))]
-            attention = None if weights is None else (weights, self._times_s(weights))
-        answer = self._answer(segments, notes, duration_s)
-        return dataclasses.replace(answer, in_windows=in_windows, attention=attention)
-
-    def _answer(self, segments: list[Segment], notes: list[str], duration_s: float) -> Prediction:
+            stretches = [] if silent else find_speech(samples, rate)
+            segments = segments_of(self._hear, self.classes, samples, rate, stretches, window_s)
+        else:
+            segments, attention = self._as_one(samples, rate, silent)
         probabilities = mean_of(segments, self.classes) if segments else {}
-        label = max(probabilities, key=lambda name: probabilities[name], default="")
+        label = most_probable(probabilities)
         spoken_s = sum(segment.duration_s for segment in segments)
-        of_label_s = sum(s.duration_s for s in segments if s.label == label)
+        of_label_s = sum(segment.duration_s for segment in segments if segment.label == label)
         mixed = of_label_s < MIXED_BELOW * spoken_s
-        more = ["no speech"] * (not segments and "silent" not in notes) + ["mixed"] * mixed
+        notes += ["no speech"] * (not segments and not silent) + ["mixed"] * mixed
         return Prediction(
             label=label,
             probabilities=probabilities,
             duration_s=duration_s,
             segments=tuple(segments),
-            warnings=[WARNINGS[name] for name in (*notes, *more)],
+            warnings=[WARNINGS[name] for name in notes],
             uncertain=probabilities.get(label, 0.0) < float(self.card.get("threshold", 0.0)),
             no_speech=not segments,
             mixed=mixed,
             model=self.name,
+            in_windows=in_windows,
+            attention=attention,
         )
+
+    def _as_one(
+        self, samples: np.ndarray, rate: float, silent: bool
+    ) -> tuple[list[Segment], Attention | None]:
+        found, weights = self._hear(samples, rate)  # also refuses what is no sound
+        attention = None if weights is None else self._placed(weights)
+        # to listen for speech in all of it would take four times as long as answering
+        if silent or not has_speech(samples, rate):
+            return [], attention
+        answer = named(self.classes, found)
+        return [Segment(0.0, len(samples) / rate, most_probable(answer), answer)], attention
 
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
         """Give the probabilities of one window, whatever the samples are."""
         return named(self.classes, self._hear(samples, sample_rate_hz)[0])
 
-    def _times_s(self, weights: np.ndarray) -> np.ndarray:
-        return (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
+    def _placed(self, weights: np.ndarray) -> Attention:
+        return weights, (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
 
-    def attention(
-        self, audio: Any, sample_rate_hz: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def attention(self, audio: Any, sample_rate_hz: float | None = None) -> Attention:
         """Show where in time the model listened, in the beginning of a long recording.
 
         Parameters
@@ -231,15 +229,14 @@ class Model:
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
-        return weights, self._times_s(weights)
+        return self._placed(weights)
 
     def attributions(
         self, audio: Any, sample_rate_hz: float | None = None, label: str | None = None
     ) -> np.ndarray:
-        """Show which features an answer rests on, by integrated gradients.
+        """Show which features an answer rests on: integrated gradients (n_frames, n_features).
 
-        An array of shape (n_frames, n_features), for `label` or the most probable class; a bundle
-        cannot tell.
+        They are for `label` or the most probable class; a bundle cannot tell.
         """
         if self._share_out is None:
             raise SerError(
@@ -248,8 +245,7 @@ class Model:
             )
         samples, rate = samples_of(audio, sample_rate_hz)
         if label is None:
-            found = self.hear(samples, rate)
-            label = max(found, key=lambda name: found[name])
+            label = most_probable(self.hear(samples, rate))
         return self._share_out(samples, rate, self.classes.index(label))
 
 
@@ -299,49 +295,32 @@ def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, fl
 
 
 def find_model(choice: Path | str | None = None) -> Path:
-    """Find a model: what `choice` names, or else the largest released one.
-
-    Parameters
-    ----------
-    choice : path or str, optional
-        A bundle, a run folder, a ``.keras`` file; the name of a released model (``small``) or of a
-        recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe.
-
-    Returns
-    -------
-    Path
-        A bundle's folder or a ``.keras`` file.
-
-    Raises
-    ------
-    SerError
-        When there is no such model; says what there is.
-    """
+    """Find a bundle's folder or a ``.keras`` file; `choice` is as `load_model` takes it."""
+    released = _released()
     if choice is None:
-        if released := _released():
+        if released:
             return max(released.values(), key=lambda f: sum(x.stat().st_size for x in f.iterdir()))
-        runs = [run for run in paths().finished_runs() if not _is_demo(run)]
-        if runs:
-            return runs[0] / MODEL_FILE
+        for run in paths().finished_runs():
+            if "demo" not in read_json(run / "run.json")["recipe"]["corpora"]:
+                return run / MODEL_FILE
         raise SerError(
             f"no released model under {shown(paths().models)}, and no training on real speech. "
             "Name one with --model."
         )
-    path = Path(choice)
+    path, name = Path(choice), str(choice)
     if (path / bundle.CARD).is_file():
         return path
     file = path / MODEL_FILE if path.is_dir() else path
     if file.is_file():
         return file
-    if str(choice) in _released():
-        return _released()[str(choice)]
-    runs = paths().finished_runs()
-    for run in runs if choice == "newest" else [r for r in runs if r.parts[-3] == str(choice)]:
-        if (run / MODEL_FILE).is_file():
+    if name in released:
+        return released[name]
+    for run in paths().finished_runs():
+        if name in ("newest", run.parts[-3]) and (run / MODEL_FILE).is_file():
             return run / MODEL_FILE
     raise SerError(
         f"{choice}: no model there. Expected a bundle, a run folder, a .keras file, newest, a "
-        f"recipe with a finished run, or a released model: {', '.join(_released()) or 'none here'}."
+        f"recipe with a finished run, or a released model: {', '.join(released) or 'none here'}."
     )
 
 
@@ -356,17 +335,15 @@ def _released() -> dict[str, Path]:
     }
 
 
-def _is_demo(run: Path) -> bool:
-    return "demo" in read_json(run / "run.json")["recipe"]["corpora"]
-
-
 def load_model(choice: Path | str | None = None) -> Model:
     """Load a model.
 
     Parameters
     ----------
     choice : path or str, optional
-        See `find_model`: a bundle, a run, a name; the released model where left out.
+        A bundle, a run folder, a ``.keras`` file; the name of a released model (``small``) or of a
+        recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe. The
+        largest released model where left out.
 
     Returns
     -------

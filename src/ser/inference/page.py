@@ -66,11 +66,7 @@ def answer(model: Model, path: str | None) -> Answer:
 
 
 def _message(found: Prediction) -> str:
-    share = f"{found.label} ({100 * found.confidence:.0f} %)"
-    headline = f"Uncertain; most likely {share}" if found.uncertain else share
-    if found.no_speech:
-        headline = "Nobody speaks"
-    lines = [f"### {headline}", *(f"- {warning}" for warning in found.warnings)]
+    lines = [f"### {found.headline}", *(f"- {warning}" for warning in found.warnings)]
     return "\n".join([*lines, "", f"Answered by {found.model}."])
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+Heard = tuple[np.ndarray, "np.ndarray | None"]  # probabilities, weights of attention
+Hear = Callable[[np.ndarray, float], Heard]  # samples and their rate
 WINDOW_S = 3.0
 HOP_S = 0.5
 
@@ -37,17 +39,14 @@ class Segment:
 
 
 def segments_of(
-    hear: Callable[[np.ndarray], np.ndarray],
+    hear: Hear,
     classes: Sequence[str],
     samples: np.ndarray,
     sample_rate_hz: float,
     stretches: Sequence[tuple[float, float]],
     window_s: float,
 ) -> list[Segment]:
-    """Answer for stretches of speech, given in seconds; neighbours of one label are joined.
-
-    `hear` takes the samples of a window and gives the probability of each class.
-    """
+    """Answer for stretches of speech, given in seconds; neighbours of one label are joined."""
     found: list[Segment] = []
     for start_s, end_s in stretches:
         n_cells = max(1, round((end_s - start_s) / HOP_S))
@@ -56,7 +55,8 @@ def segments_of(
         totals, counts = np.zeros((n_cells, len(classes))), np.zeros(n_cells)
         for first in range(n_cells - per_window + 1):
             begin, end = edges[first] * sample_rate_hz, edges[first + per_window] * sample_rate_hz
-            totals[first : first + per_window] += hear(samples[int(begin) : int(end)])
+            answer, _ = hear(samples[int(begin) : int(end)], sample_rate_hz)
+            totals[first : first + per_window] += answer
             counts[first : first + per_window] += 1
         found += _joined(classes, edges, totals / counts[:, None])
     return found
@@ -84,3 +84,8 @@ def mean_of(segments: Sequence[Segment], classes: Sequence[str]) -> dict[str, fl
 def named(classes: Sequence[str], values: np.ndarray) -> dict[str, float]:
     """Put class names to probabilities."""
     return {name: float(value) for name, value in zip(classes, values, strict=True)}
+
+
+def most_probable(probabilities: dict[str, float]) -> str:
+    """Name the most probable class, the first of equals; nothing where there is none."""
+    return max(probabilities, key=lambda name: probabilities[name], default="")

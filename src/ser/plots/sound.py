@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from ser.config import FeatureConfig, from_dict
-from ser.plots.style import BLUE, COLOURS, GREY, VERMILION, legend_outside, new_axes, percent
+from ser.plots.style import BLUE, COLOURS, GREY, VERMILION, legend_outside, new_axes
 from ser.project import SerError
 
 _MOST_POINTS = 20_000  # of a waveform in a timeline
@@ -235,31 +235,37 @@ def timeline(
     return ax
 
 
-def explanation(model: Any, samples: np.ndarray, sample_rate_hz: float) -> Figure:
-    """Draw where a model listened and, if its gradients are at hand, what spoke for its answer."""
+def explanation(model: Any, samples: np.ndarray, sample_rate_hz: float, answer: Any) -> Figure:
+    """Draw where a model listened and, if its gradients are at hand, what spoke for its answer.
+
+    Takes a `ser.inference.Model` and what it answered. Of a recording that is longer than the model
+    hears at once, the beginning is explained.
+    """
     from ser.audio import to_waveform
 
     hertz = model.audio.sample_rate_hz
     heard = to_waveform(samples, sample_rate_hz, model.audio)[: int(model.longest_s * hertz)]
-    weights, times_s = model.attention(samples, sample_rate_hz)
-    answer = model.hear(samples, sample_rate_hz)
-    label = max(answer, key=lambda name: answer[name])
+    where = "listened"
+    if answer.in_windows:
+        samples, sample_rate_hz, answer = heard, hertz, model.predict(heard, hertz)
+        where = f"listened in the first {model.longest_s:.1f} s"
+    if answer.attention is None:
+        raise SerError("this model has no attention layer to look into.")
     try:
-        shares = model.attributions(samples, sample_rate_hz, label)
+        shares = model.attributions(samples, sample_rate_hz, answer.label) if answer.label else None
     except SerError:
         shares = None
     n_rows = 1 if shares is None else 2
     figure, axes = plt.subplots(
         n_rows, 1, figsize=(9, 3.4 * n_rows), layout="constrained", squeeze=False
     )
+    weights, times_s = answer.attention
     attention_over_spectrogram(heard, hertz, weights, times_s, axes[0, 0])
-    axes[0, 0].set_title(
-        f"where the model listened; its answer: {label} ({percent(answer[label])})"
-    )
+    axes[0, 0].set_title(f"where the model {where}; its answer: {answer.headline}")
     if shares is not None:
         config = from_dict(FeatureConfig, model.card["features"], source="the model's card")
         n_frames = int(np.max(np.flatnonzero(np.any(shares != 0, axis=1)), initial=0)) + 1
         name = "mel band" if config.kinds[0] in ("log_mel", "whisper_mel") else "feature"
         feature_map(shares[:n_frames], hertz, axes[1, 0], config=config, label=name)
-        axes[1, 0].set_title(f"what spoke for {label} (red) and against it (blue)")
+        axes[1, 0].set_title(f"what spoke for {answer.label} (red) and against it (blue)")
     return figure

@@ -25,7 +25,7 @@ from ser.experiments.units import RUN_FILE, is_done, work
 from ser.features import dataset
 from ser.features.extraction import FRONT_END_VERSION
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_json, writing
+from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_csv, write_json
 from ser.studies.rungs import RUNGS, n_parts, split
 
 SYSTEMS = (
@@ -35,6 +35,11 @@ SYSTEMS = (
     "tess",
     "mfcc-attention-2-augmented",
     "mfcc-attention-4-attention",
+)
+COLUMNS = (
+    *("recipe", "rung", "title"),
+    *(f"{score}{limit}" for score in ("accuracy", "uar") for limit in ("", "_low", "_high")),
+    *("seeds", "chance", "claim_low", "claim_high"),
 )
 FAST = {"clips": 800, "epochs": 8, "patience": 4}
 VOTES = "CREMA-D, processedResults/summaryTable.csv: majority vote on the voice alone"
@@ -167,12 +172,9 @@ def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -
     frame.insert(3, "fold", part)
     frame.insert(4, "seed", seed)
     frame[list(recipe.classes)] = probabilities.astype(np.float64).round(4)
-    with writing(folder / "predictions.csv") as temporary:
-        frame.sort_values(["clip_id", "variant"]).to_csv(temporary, index=False)
+    write_csv(folder / "predictions.csv", frame.sort_values(["clip_id", "variant"]))
     card = {
-        "rung": rung,
-        "seed": seed,
-        "part": part,
+        **{"rung": rung, "seed": seed, "part": part},
         "recipe": to_dict(recipe),
         "n_parameters": int(model.count_params()),
         "epochs": len(history),
@@ -196,8 +198,7 @@ def gather(ladder: Ladder, units: Sequence[Unit], target: Path) -> Path:
             continue
         predictions = pd.concat([pd.read_csv(folder / "predictions.csv") for folder in done])
         predictions = predictions.sort_values(["seed", "fold", "clip_id", "variant"])
-        with writing(target / f"predictions-{rung}.csv") as temporary:
-            predictions.to_csv(temporary, index=False)
+        write_csv(target / f"predictions-{rung}.csv", predictions)
         cards = [read_json(folder / RUN_FILE) for folder in done]
         summary[rung] = {
             "title": title,
@@ -228,21 +229,16 @@ def write_table(folder: Path | None = None) -> pd.DataFrame:
     for file in sorted(folder.glob("*/metrics.json")):
         metrics, name = read_json(file), file.parent.name
         claim = CLAIMS.get(name)
-        low, high = (claim and claim.accuracy) or (np.nan, np.nan)
+        claimed = (claim and claim.accuracy) or (np.nan, np.nan)
         for rung in (rung for rung in RUNGS if rung in metrics):
-            found = metrics[rung]
-            row = {"recipe": name, "rung": rung, "title": found["title"]}
+            found, row = metrics[rung], [name, rung, metrics[rung]["title"]]
             for score in ("accuracy", "uar"):
-                limits = found[score]["interval_95"] or (np.nan, np.nan)
-                row |= {score: found[score]["mean"]}
-                row |= {f"{score}_low": limits[0], f"{score}_high": limits[1]}
-            row |= {"seeds": found["n_seeds"], "chance": metrics["chance"]}
-            rows.append({**row, "claim_low": low, "claim_high": high})
+                row += [found[score]["mean"], *(found[score]["interval_95"] or (np.nan, np.nan))]
+            rows.append((*row, found["n_seeds"], metrics["chance"], *claimed))
     if not rows:
         raise SerError(f"no ladder under {folder}. Make one with `ser ladder RECIPE`.")
-    table = pd.DataFrame(rows)
-    with writing(folder / "ladder.csv") as temporary:
-        table.round(4).to_csv(temporary, index=False)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    write_csv(folder / "ladder.csv", table.round(4))
     return table
 
 

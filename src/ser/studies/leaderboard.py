@@ -11,7 +11,7 @@ import pandas as pd
 
 from ser import evaluation
 from ser.experiments import protocols, recipes
-from ser.project import SerError, paths, read_json, shown, writing
+from ser.project import SerError, paths, read_json, shown, write_csv, writing
 from ser.studies import ladder
 
 MARKS = {
@@ -128,8 +128,7 @@ def update() -> list[Path]:
     written = [readme]
     if len(compared):
         written.append(paths().reports / "comparisons.csv")
-        with writing(written[-1]) as temporary:
-            compared.to_csv(temporary, index=False, float_format="%.4f")
+        write_csv(written[-1], compared, float_format="%.4f")
     ladders = paths().reports / "ladder"
     if list(ladders.glob("*/metrics.json")):
         measured = ladder.write_table(ladders)

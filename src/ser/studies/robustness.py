@@ -27,7 +27,7 @@ from ser.experiments.plans import Plan
 from ser.experiments.units import is_done
 from ser.features import augment, extraction
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, unknown, writing
+from ser.project import MODEL_FILE, SerError, unknown, write_csv
 
 FILE = "robustness.csv"
 COLUMNS = ("condition", "n_clips", "uar", "low", "high", "confidence", "ece")
@@ -51,13 +51,8 @@ def _coded(x: np.ndarray, rate: int, _: Rng, **codec: Any) -> Sound:
     return soundfile.read(file, dtype="float32")
 
 
-def _noisy(x: np.ndarray, rate: int, rng: Rng, *, snr_db: float) -> Sound:
-    config = AugmentationConfig(noise_snr_db=(snr_db, snr_db))
-    return augment.apply(x, rate, config, rng=rng, only="noise"), rate
-
-
-def _in_a_room(x: np.ndarray, rate: int, rng: Rng) -> Sound:
-    return augment.apply(x, rate, AugmentationConfig(), rng=rng, only="room"), rate
+def _augmented(x: np.ndarray, rate: int, rng: Rng, *, only: str, **settings: Any) -> Sound:
+    return augment.apply(x, rate, AugmentationConfig(**settings), rng=rng, only=only), rate
 
 
 def _turned(x: np.ndarray, rate: int, _: Rng, *, decibels: float) -> Sound:
@@ -74,10 +69,10 @@ CONDITIONS: dict[str, Callable[[np.ndarray, int, Rng], Sound]] = {
     "telephone, 8 kHz": partial(_through, to_hz=8_000),
     "MP3": partial(_coded, format="MP3", subtype="MPEG_LAYER_III"),
     "Opus": partial(_coded, format="OGG", subtype="OPUS"),
-    "noise, 20 dB": partial(_noisy, snr_db=20.0),
-    "noise, 10 dB": partial(_noisy, snr_db=10.0),
-    "noise, 5 dB": partial(_noisy, snr_db=5.0),
-    "reverberation": _in_a_room,
+    "noise, 20 dB": partial(_augmented, only="noise", noise_snr_db=(20.0, 20.0)),
+    "noise, 10 dB": partial(_augmented, only="noise", noise_snr_db=(10.0, 10.0)),
+    "noise, 5 dB": partial(_augmented, only="noise", noise_snr_db=(5.0, 5.0)),
+    "reverberation": partial(_augmented, only="room"),
     "12 dB louder": partial(_turned, decibels=12.0),
     "12 dB quieter": partial(_turned, decibels=-12.0),
     "a second of silence first": _late,
@@ -174,24 +169,17 @@ def _heard(row: pd.Series, recipe: Recipe, condition: str) -> np.ndarray:
     return extraction.compute(*found, recipe.audio, recipe.features)
 
 
-def _row(condition: str, predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, object]:
+def _row(condition: str, predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[Any, ...]:
+    """Give the values of ``COLUMNS``."""
     found = evaluation.metrics(predictions, classes)
-    low, high = found["uar"]["interval_95"] or (np.nan, np.nan)
-    return {
-        "condition": condition,
-        "n_clips": len(predictions),
-        "uar": found["uar"]["mean"],
-        "low": low,
-        "high": high,
-        "confidence": evaluation.decisions(predictions, classes)[2].mean(),
-        "ece": found["ece"],
-    }
+    limits = found["uar"]["interval_95"] or (np.nan, np.nan)
+    confidence = evaluation.decisions(predictions, classes)[2].mean()
+    return condition, len(predictions), found["uar"]["mean"], *limits, confidence, found["ece"]
 
 
 def write(plan: Plan, *, seed: int = 0, n_clips: int = 0, n_jobs: int = -1) -> Path:
     """Measure all conditions and keep the table beside the report."""
     table = measure(plan, seed=seed, n_clips=n_clips, n_jobs=n_jobs)
     path = plan.report_folder / FILE
-    with writing(path) as temporary:
-        table.round(4).to_csv(temporary, index=False)
+    write_csv(path, table.round(4))
     return path

@@ -19,7 +19,7 @@ import pandas as pd
 from ser import experiments
 from ser.config import Recipe, changed, stable_hash, to_dict
 from ser.models import backend
-from ser.project import SerError, paths, shown, unknown, write_json, writing
+from ser.project import SerError, paths, shown, unknown, write_csv, write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -241,8 +241,7 @@ def _write(study: optuna.Study, recipe: Recipe, folder: Path) -> None:
     frame = frame[frame["state"] != "FAIL"]
     frame["duration"] = frame["duration"].dt.total_seconds().round(1)
     frame = frame.rename(columns={"value": "validation_uar", "duration": "seconds"})
-    with writing(folder / "trials.csv") as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(folder / "trials.csv", frame, float_format="%.6g")
     if _trials(study, "COMPLETE"):
         best = dataclasses.replace(changed(recipe, study.best_params), name=f"{recipe.name}-tuned")
         write_json(folder / "best.json", to_dict(best))
