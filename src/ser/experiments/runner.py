@@ -21,10 +21,10 @@ from ser.config import Recipe, to_dict
 from ser.experiments import protocols
 from ser.experiments.plans import PARTS, Plan, plan
 from ser.experiments.reports import report
-from ser.experiments.units import RUN_FILE, is_done, work
+from ser.experiments.units import finish, is_done, work
 from ser.features import dataset
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, shown, write_json, writing
+from ser.project import MODEL_FILE, SerError, shown, writing
 
 if TYPE_CHECKING:
     import keras
@@ -121,7 +121,6 @@ def write_run(
     seconds: float = 0.0,
 ) -> Path:
     """Write what a trained model says of each part, the model, and last the card."""
-    from ser import models
     from ser.training import fitting
 
     folder = plan.run_folder(fold, seed)
@@ -137,9 +136,7 @@ def write_run(
         with writing(folder / f"predictions{suffix}.csv") as temporary:
             frame.sort_values("clip_id").to_csv(temporary, index=False)
     card = _card(plan, fold, seed, history, network.count_params(), seconds)
-    models.save(network, folder / MODEL_FILE, card)
-    write_json(folder / RUN_FILE, card)
-    (folder / fitting.STATE_FILE).unlink(missing_ok=True)
+    finish(folder, network, card)
     return folder
 
 
@@ -149,7 +146,6 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Path
     if not (recipe.training.extra_epochs and recipe.extra_corpora):
         return None
     backend.load()
-    from ser import models
     from ser.training import batches, fitting
 
     folder = plan.runs_folder / f"extra-seed-{seed}"
@@ -171,9 +167,7 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Path
             every=every,
             every_class=False,
         )
-        models.save(network, folder / MODEL_FILE, {})
-        write_json(folder / RUN_FILE, {"recipe": to_dict(recipe), "seed": seed})
-        (folder / fitting.STATE_FILE).unlink(missing_ok=True)
+        finish(folder, network, {"recipe": to_dict(recipe), "seed": seed})
     return folder / MODEL_FILE
 
 

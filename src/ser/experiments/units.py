@@ -5,13 +5,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from joblib import delayed
 
 from ser.config import Recipe
 from ser.features import custom
 from ser.models import backend
+from ser.project import MODEL_FILE, write_json
+
+if TYPE_CHECKING:
+    import keras
 
 RUN_FILE = "run.json"  # written last: it stands for a finished run
 
@@ -19,6 +23,16 @@ RUN_FILE = "run.json"  # written last: it stands for a finished run
 def is_done(folder: Path) -> bool:
     """Tell whether a unit was finished by an earlier call."""
     return (folder / RUN_FILE).exists()
+
+
+def finish(folder: Path, network: keras.Model, card: dict[str, Any]) -> None:
+    """Write the model of a unit, and last the card that says it is done."""
+    from ser import models
+    from ser.training import fitting
+
+    models.save(network, folder / MODEL_FILE, card)
+    write_json(folder / RUN_FILE, card)
+    (folder / fitting.STATE_FILE).unlink(missing_ok=True)
 
 
 def work(

@@ -21,11 +21,11 @@ from ser.corpora.crema_d import EMOTION_CODES
 from ser.evaluation.predictions import speaker_confusions
 from ser.evaluation.scores import with_intervals
 from ser.experiments.recipes import CLAIMS
-from ser.experiments.units import RUN_FILE, is_done, work
+from ser.experiments.units import RUN_FILE, finish, is_done, work
 from ser.features import dataset
 from ser.features.extraction import FRONT_END_VERSION
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_csv, write_json
+from ser.project import SerError, paths, read_json, shown, write_csv, write_json
 from ser.studies.rungs import RUNGS, n_parts, split
 
 SYSTEMS = (
@@ -144,7 +144,6 @@ def coarse(recipe: Recipe, table: pd.DataFrame) -> Ladder:
 def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -> Unit:
     """Train and test one unit."""
     backend.load()
-    from ser import models
     from ser.training import batches, fitting
 
     recipe, folder = ladder.recipe, ladder.run_folder(rung, seed, part)
@@ -182,9 +181,7 @@ def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -
         "test_rows": len(rows.test),
         "seconds": round(time.monotonic() - began_s, 1),
     }
-    models.save(model, folder / MODEL_FILE, card)
-    write_json(folder / RUN_FILE, card)
-    (folder / fitting.STATE_FILE).unlink(missing_ok=True)
+    finish(folder, model, card)
     return rung, seed, part
 
 
