@@ -47,7 +47,7 @@ class Cache:
         wanted = list(dict.fromkeys(keys))
         if not self.file.exists():
             return found
-        with self._reading() as database:
+        with self._database() as database:
             for start in range(0, len(wanted), AT_ONCE):
                 some = wanted[start : start + AT_ONCE]
                 marks = ",".join("?" * len(some))
@@ -60,7 +60,7 @@ class Cache:
         """Give the values of rows that `find` gave, in their order."""
         if not rows:
             return
-        with self._reading() as database:
+        with self._database() as database:
             for row in rows:
                 found = database.execute("SELECT value FROM entries WHERE id=?", (row,)).fetchone()
                 if found is None:
@@ -69,7 +69,7 @@ class Cache:
 
     def verify(self, keys: dict[str, int]) -> None:
         """Compare keys and values with their checksums; CacheError where one differs."""
-        with self._reading() as database:
+        with self._database() as database:
             for key, row in keys.items():
                 found = database.execute(
                     "SELECT key, checksum, value FROM entries WHERE id=?", (row,)
@@ -88,7 +88,7 @@ class Cache:
         rows = [(key, _checksum(key, value), value) for key, value in items]
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._writing, self._reading() as database, database:
+            with self._writing, self._database() as database, database:
                 database.execute("BEGIN IMMEDIATE")
                 database.executemany(
                     "INSERT OR IGNORE INTO entries (key, checksum, value) VALUES (?, ?, ?)", rows
@@ -101,14 +101,14 @@ class Cache:
         if not self.file.exists():
             return
         try:
-            with self._reading() as database:  # reads it all, the index too
+            with self._database() as database:  # reads it all, the index too
                 if database.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise self.damaged("its parts do not fit together")
             for key, row in self.find(keys).items():
                 try:
                     self.verify({key: row})
                 except CacheError:
-                    with self._reading() as database:
+                    with self._database() as database:
                         database.execute("DELETE FROM entries WHERE id=?", (row,))
         except CacheError:
             self.delete()
@@ -126,7 +126,7 @@ class Cache:
             self._opened = None
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _database(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._opened is None:
                 self._opened = self._open()

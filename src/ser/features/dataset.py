@@ -23,12 +23,14 @@ from tqdm.auto import tqdm
 from ser.audio import decode, to_waveform
 from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
-from ser.corpora.metadata import clip_path
+from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction
 from ser.project import SerError, cannot_write, paths, shown, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
+
+Job = tuple[Path, str, tuple[int, ...]]  # a file, its samples' hash, numbers of variants
 
 _VERIFIED: set[tuple[Path, int, int, bytes]] = set()  # files, in what state, and which rows
 
@@ -105,7 +107,7 @@ class FeatureSet:
     _cache: Cache = field(repr=False)
     _rows: np.ndarray = field(repr=False)
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, int, int, int]:
         """(n_clips, n_variants, n_frames, n_features); variant 0 is the original."""
         return *self._rows.shape, *self._front_end.shape
@@ -126,7 +128,7 @@ class FeatureSet:
             A copy in memory.
         """
         rows = self._rows[np.asarray(clips, np.int64), np.asarray(variants)]
-        shape, kind = self._front_end.shape, np.dtype(self._front_end.dtype)
+        shape, kind = self.shape[2:], np.dtype(self._front_end.dtype)
         result = np.empty((len(rows), *shape), np.float32)
         for place, value in enumerate(self._cache.read(rows.tolist())):
             found = np.frombuffer(value, kind).reshape(shape)
@@ -190,8 +192,8 @@ def build(
         When no clip could be read at all, the disk is full, or another process is writing the
         same cache. What was computed before is kept.
     """
-    sounds = table["pcm_sha256"].tolist()
-    keys = [[f"{sound} {variant}" for variant in front_end.variants] for sound in sounds]
+    sounds, variants = table["pcm_sha256"].tolist(), front_end.variants
+    keys = [[f"{sound} {variant}" for variant in variants] for sound in sounds]
     every_key = [key for of_clip in keys for key in of_clip]
     cache = front_end.cache()
     if repair:
@@ -202,12 +204,15 @@ def build(
     if len(known) < len(set(every_key)):
         with _locked(front_end):
             known = cache.find(every_key)  # another process may have computed them meanwhile
-            first = {sound: place for place, sound in reversed(list(enumerate(sounds)))}
-            jobs = []
-            for sound, place in sorted(first.items(), key=lambda item: item[1]):
-                missing = [number for number, key in enumerate(keys[place]) if key not in known]
-                if missing:
-                    jobs.append((clip_path(table.iloc[place]), sound, tuple(missing)))
+            missing = {
+                sound: tuple(number for number, key in enumerate(of_clip) if key not in known)
+                for sound, of_clip in zip(sounds, keys, strict=True)
+            }
+            todo = table[[bool(missing[sound]) for sound in sounds]].drop_duplicates("pcm_sha256")
+            jobs: list[Job] = [
+                (path, sound, missing[sound])
+                for path, sound in zip(clip_paths(todo), todo["pcm_sha256"], strict=True)
+            ]
             reasons = _compute_all(jobs, front_end, cache, n_jobs, progress, cluster)
         known = cache.find(every_key)
         n_computed = len(jobs) - len(reasons)
@@ -226,7 +231,7 @@ def build(
 
 
 def _compute_all(
-    jobs: list[tuple[Path, str, tuple[int, ...]]],
+    jobs: list[Job],
     front_end: FrontEnd,
     cache: Cache,
     n_jobs: int,
@@ -252,19 +257,20 @@ def _compute_all(
 
 
 def _compute_chunk(
-    chunk: list[tuple[Path, str, tuple[int, ...]]], front_end: FrontEnd, sent: bytes
+    chunk: list[Job], front_end: FrontEnd, sent: bytes
 ) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
     custom.unpack(sent)
     done: list[tuple[str, np.ndarray]] = []
     failed: dict[str, str] = {}
-    expected = functools.cache(lambda: front_end.shape)
+    variants = front_end.variants
     for path, sound, numbers in chunk:
         try:
             arrays = [(i, _compute_one(path, sound, i, front_end)) for i in numbers]
-            if wrong := [array.shape for _, array in arrays if array.shape != expected()]:
+            expected = front_end.shape
+            if wrong := [array.shape for _, array in arrays if array.shape != expected]:
                 raise SerError(
                     f"{path}: {', '.join(front_end.features.kinds)}: expected features of shape "
-                    f"{expected()}, found {wrong[0]}. A feature of your own must give as many "
+                    f"{expected}, found {wrong[0]}. A feature of your own must give as many "
                     "values for every recording."
                 )
         except SerError as error:
@@ -272,7 +278,7 @@ def _compute_chunk(
         except Exception as error:  # one odd file must not stop twelve thousand others
             failed[sound] = f"{path}: {type(error).__name__}: {error}"
         else:
-            done += [(f"{sound} {front_end.variants[i]}", array) for i, array in arrays]
+            done += [(f"{sound} {variants[i]}", array) for i, array in arrays]
     return done, failed
 
 
