@@ -12,13 +12,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EMOTIONS, one_line
+from conftest import EMOTIONS, TINY, one_line
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ser import experiments, models, plots
 from ser.cli import show
-from ser.config import AugmentationConfig, FeatureConfig, ModelConfig, Recipe, TrainingConfig
+from ser.config import ModelConfig, TrainingConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.features import dataset
@@ -29,12 +29,8 @@ from ser.studies import leaderboard as summary
 from ser.studies.ladder import FAST, Ladder, Rows, coarse
 from ser.studies.rungs import RUNGS, n_parts, split
 
-RECIPE = Recipe(
-    name="tiny",
-    corpora=("demo",),
-    classes=EMOTIONS,
-    features=FeatureConfig(n_mfcc=13, n_mels=40, hop_length=1024, n_frames=60),
-    augmentation=AugmentationConfig(n_variants=1, stretch_p=0.0),
+RECIPE = dataclasses.replace(
+    TINY,
     model=ModelConfig(
         architecture="cnn_lstm",
         options={"filters": [4], "pool_sizes": [6], "lstm_units": 4, "dense_units": 4},
