@@ -85,15 +85,8 @@ def fine_tuned(blocks: int, trainable: int, head: str = "") -> Callable[..., Any
     """
 
     def build(n_frames: int, n_features: int, n_classes: int) -> Any:
-        known = pretrained.get(ENCODER)
         inputs = keras.Input((n_frames, n_features), name="features")
-        found, mask = whisper.encode(
-            inputs,
-            width=known.width,
-            heads=known.heads,
-            blocks=blocks,
-            last_norm=blocks == known.blocks,
-        )
+        found, mask = whisper.encode(inputs, **pretrained.get(ENCODER).sizes(blocks))
         states = [
             layers.Multiply(name=f"hide_padding_state_{number}")([found[number], mask])
             for number in (blocks - 1, blocks)
@@ -109,9 +102,7 @@ def fine_tuned(blocks: int, trainable: int, head: str = "") -> Callable[..., Any
         x = layers.AveragePooling1D(2, name="pool")(x)
         mask = layers.MaxPooling1D(2, name="mask_pool")(mask)
         x = layers.Bidirectional(layers.LSTM(64, return_sequences=True), name="lstm")(x)
-        outputs = attentive_head(
-            x, mask, n_classes, heads=4, attention_units=64, dropout=0.4, beside=beside
-        )
+        outputs = attentive_head(x, mask, beside, n_classes, heads=4, units=64, dropout=0.4)
         model = FineTuned(inputs, outputs, name="fine_tuned")
         whisper.set_weights(model, pretrained.weights(ENCODER))
         begun = {layer.name: layer for layer in models.load(head).layers} if head else {}

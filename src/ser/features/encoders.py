@@ -127,13 +127,6 @@ def encoder(name: str, blocks: int) -> Any:
     backend.load()
     from ser.models import whisper
 
-    known = pretrained.get(name)
-    model = whisper.encoder(
-        None,
-        width=known.width,
-        heads=known.heads,
-        blocks=blocks,
-        last_norm=blocks == known.blocks,
-    )
+    model = whisper.encoder(None, **pretrained.get(name).sizes(blocks))
     whisper.set_weights(model, pretrained.weights(name))
     return model

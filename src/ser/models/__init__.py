@@ -76,23 +76,7 @@ def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int
 
 
 def load(path: Path | str) -> keras.Model:
-    """Load a saved model for inference, in Keras' safe mode.
-
-    Parameters
-    ----------
-    path : path
-        A ``.keras`` file of this package.
-
-    Returns
-    -------
-    keras.Model
-        Uncompiled.
-
-    Raises
-    ------
-    SerError
-        When the file is missing or cannot be read as a model; says what is wrong with it.
-    """
+    """Load a saved model for inference, uncompiled, in Keras' safe mode."""
     from ser.models import backend
 
     keras = backend.load()

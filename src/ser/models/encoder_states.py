@@ -48,13 +48,5 @@ def build(
         mask = layers.MaxPooling1D(pool_size, name="mask_pool")(mask)
     lstm = layers.LSTM(lstm_units, return_sequences=True)
     x = layers.Bidirectional(lstm, name="lstm")(x)
-    outputs = attentive_head(
-        x,
-        mask,
-        n_classes,
-        heads=heads,
-        attention_units=attention_units,
-        dropout=head_dropout,
-        beside=beside,
-    )
+    outputs = attentive_head(x, mask, beside, n_classes, heads, attention_units, head_dropout)
     return keras.Model(inputs, outputs, name="encoder_states")

@@ -35,30 +35,41 @@ class Standardise(keras.layers.Layer):
         return (features - self.mean) / self.deviation * mask, mask
 
 
-@keras.saving.register_keras_serializable("ser")
-class AttentionPooling(keras.layers.Layer):
-    """Weigh the steps of a sequence and sum them."""
+class _Attention(keras.layers.Layer):
+    """What both kinds of attention share: a weight for each step and head, none for padding."""
 
-    def __init__(self, units: int = 64, **kwargs: Any) -> None:
+    def __init__(self, heads: int, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = units
+        self.heads, self.units = heads, units
         self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
-        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+        self.score = keras.layers.Dense(heads, use_bias=False, name="score")
 
     def build(self, sequence_shape: tuple[int | None, ...], frames_shape: Any) -> None:
         """Build the two dense layers."""
         self.hidden.build(sequence_shape)
         self.score.build((*sequence_shape[:-1], self.units))
 
-    def call(self, sequence: Any, frames: Any) -> tuple[Any, Any]:
-        """Pool."""
+    def weigh(self, sequence: Any, frames: Any) -> Any:
+        """Give weights of shape (n_clips, n_steps, heads) that sum to 1 over the steps."""
         scores = self.score(self.hidden(sequence)) + (frames - 1.0) * 1e4
-        weights = ops.softmax(scores, axis=1)
-        return ops.sum(weights * sequence, axis=1), ops.squeeze(weights, axis=-1)
+        return ops.softmax(scores, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Give what `__init__` needs."""
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("ser")
+class AttentionPooling(_Attention):
+    """Weigh the steps of a sequence and sum them."""
+
+    def __init__(self, units: int = 64, **kwargs: Any) -> None:
+        super().__init__(heads=1, units=units, **kwargs)
+
+    def call(self, sequence: Any, frames: Any) -> tuple[Any, Any]:
+        """Pool."""
+        weights = self.weigh(sequence, frames)
+        return ops.sum(weights * sequence, axis=1), ops.squeeze(weights, axis=-1)
 
 
 @keras.saving.register_keras_serializable("ser")
@@ -105,24 +116,15 @@ def _average(sequence: Any, frames: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("ser")
-class AttentiveStatistics(keras.layers.Layer):
+class AttentiveStatistics(_Attention):
     """Weighted mean and deviation of a sequence over its steps, for several heads."""
 
     def __init__(self, heads: int = 4, units: int = 64, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.heads, self.units = heads, units
-        self.hidden = keras.layers.Dense(units, activation="tanh", name="hidden")
-        self.score = keras.layers.Dense(heads, use_bias=False, name="score")
-
-    def build(self, sequence_shape: tuple[int | None, ...], frames_shape: Any) -> None:
-        """Build the two dense layers."""
-        self.hidden.build(sequence_shape)
-        self.score.build((*sequence_shape[:-1], self.units))
+        super().__init__(heads=heads, units=units, **kwargs)
 
     def call(self, sequence: Any, frames: Any) -> tuple[Any, Any]:
         """Pool."""
-        scores = self.score(self.hidden(sequence)) + (frames - 1.0) * 1e4
-        weights = ops.softmax(scores, axis=1)
+        weights = self.weigh(sequence, frames)
         turned = ops.transpose(weights, (0, 2, 1))
         mean = ops.matmul(turned, sequence)
         variance = ops.matmul(turned, ops.square(sequence)) - ops.square(mean)
@@ -133,4 +135,4 @@ class AttentiveStatistics(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Give what `__init__` needs."""
-        return {**super().get_config(), "heads": self.heads, "units": self.units}
+        return {**super().get_config(), "heads": self.heads}

@@ -32,26 +32,9 @@ _WITH_NAMES = ("name", "keras_history", "input_layers", "output_layers")
 def build(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
     """Make a fresh, uncompiled model, and check that it can be trained, saved and used.
 
-    Parameters
-    ----------
-    own : callable or keras.Model
-        A function ``(n_frames, n_features, n_classes) -> keras.Model``; of a model, the layers are
-        taken with new weights.
-    n_frames, n_features : int
-        Shape of one clip's features.
-    n_classes : int
-        Number of outputs.
-
-    Returns
-    -------
-    keras.Model
-        ``(n_clips, n_frames, n_features)`` to probabilities ``(n_clips, n_classes)``.
-
-    Raises
-    ------
-    SerError
-        When the function fails or gives something else, a shape does not fit, the outputs are no
-        probabilities, or a layer cannot be saved safely or measured on training clips.
+    Of a model, the layers are taken with new weights. SerError when the function fails or gives
+    something else, a shape does not fit, the outputs are no probabilities, or a layer cannot be
+    saved safely or measured on training clips.
     """
     name = getattr(own, "__name__", getattr(own, "name", type(own).__name__))
     try:
@@ -103,7 +86,7 @@ def _check_shapes(model: keras.Model, name: str, shape: tuple[int, int], n_class
 def _check_saved(model: keras.Model, name: str) -> keras.Model:
     """Make a copy with new weights, as loading in safe mode would."""
     try:
-        config = _configuration(model)
+        config = keras.saving.serialize_keras_object(model)
         for entry in _entries(config):
             if entry["class_name"] == "Lambda":
                 raise SerError(
@@ -141,16 +124,12 @@ def fingerprint(own: Own, *, n_frames: int, n_features: int, n_classes: int) -> 
     An edited cell gives another name, the same cell the same one in any process.
     """
     model = build(own, n_frames=n_frames, n_features=n_features, n_classes=n_classes)
-    config = _configuration(model)
+    config = keras.saving.serialize_keras_object(model)
     names = {name for entry in _entries(config) if (name := _name_of_code(entry))}
     code = [keras.saving.get_registered_object(name) for name in sorted(names)]
     if not isinstance(own, keras.Model):
         code.append(own)
     return code_hash((_with_steady_names(config), *map(code_hash, code)))
-
-
-def _configuration(model: keras.Model) -> Any:
-    return keras.saving.serialize_keras_object(model)
 
 
 def _entries(config: Any) -> Iterator[dict[str, Any]]:

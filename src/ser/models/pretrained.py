@@ -11,7 +11,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Encoder:
     heads: int
     blocks: int
     licence: ClassVar[str] = "MIT (OpenAI's release); Apache-2.0 on the hub"
+
+    def sizes(self, blocks: int) -> dict[str, Any]:
+        """Give what `ser.models.whisper.encode` takes for the first blocks, or for all."""
+        all_of_it = blocks == self.blocks
+        return {"width": self.width, "heads": self.heads, "blocks": blocks, "last_norm": all_of_it}
 
 
 _TINY = {"width": 384, "heads": 6, "blocks": 4}

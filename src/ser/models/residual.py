@@ -11,8 +11,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from ser.models.heads import attentive_head, clip_statistics, normalised_input, residual_stem
+from ser.models.heads import attentive_head, clip_statistics
+from ser.models.layers import ClipNormalise, Standardise
 
+NORMALISATIONS = ("training", "clip", "both")
 SEQUENCES = ("lstm", "transformer")
 
 
@@ -41,32 +43,45 @@ def build(
     """Build the uncompiled model; `statistics_dropout` sets statistics of the clip beside it."""
     if sequence not in SEQUENCES:
         raise ValueError(f"sequence must be one of {', '.join(SEQUENCES)}, found {sequence}")
-    inputs, x, mask = normalised_input(n_frames, n_features, normalise, input_dropout)
+    if normalise not in NORMALISATIONS:
+        raise ValueError(f"normalise must be one of {', '.join(NORMALISATIONS)}, found {normalise}")
+    if n_frames < pool_size:
+        raise ValueError(f"pooling by {pool_size} leaves nothing of {n_frames} frames")
+    inputs = keras.Input((n_frames, n_features), name="features")
+    x, mask = Standardise(name="standardise")(inputs)
+    if normalise != "training":
+        own = ClipNormalise(name="normalise_clip")(x, mask)
+        x = own if normalise == "clip" else layers.Concatenate(name="both")([x, own])
+    x = layers.SpatialDropout1D(input_dropout, name="dropout_input")(x)
     beside = clip_statistics(x, mask, n_features, statistics_dropout)
-    x, mask = residual_stem(
-        x,
-        mask,
-        filters=filters,
-        kernel_size=kernel_size,
-        pool_size=pool_size,
-        n_blocks=n_blocks,
-        dropout=conv_dropout,
-    )
+
+    x = _convolution(x, filters, kernel_size, "conv")
+    if pool_size > 1:
+        x = layers.MaxPooling1D(pool_size, name="pool")(x)
+        mask = layers.MaxPooling1D(pool_size, name="mask_pool")(mask)
+    x = layers.Dropout(conv_dropout, name="dropout")(x)
+    for number in range(1, n_blocks + 1):
+        y = layers.Multiply(name=f"hide_padding_{number}")([x, mask])
+        y = _convolution(y, filters, 3, f"conv_{number}_1")
+        y = layers.Dropout(conv_dropout, name=f"dropout_{number}_1")(y)
+        y = _convolution(y, filters, 3, f"conv_{number}_2")
+        y = layers.Dropout(conv_dropout, name=f"dropout_{number}_2")(y)
+        x = layers.Add(name=f"add_{number}")([x, y])
+    x = layers.Multiply(name="hide_padding")([x, mask])
+
     if sequence == "lstm":
         lstm = layers.LSTM(lstm_units, return_sequences=True)
         x = layers.Bidirectional(lstm, name="lstm_1")(x)
     else:
         x = _transformer(x, mask, transformer_blocks, transformer_heads, transformer_dropout)
-    outputs = attentive_head(
-        x,
-        mask,
-        n_classes,
-        heads=heads,
-        attention_units=attention_units,
-        dropout=head_dropout,
-        beside=beside,
-    )
+    outputs = attentive_head(x, mask, beside, n_classes, heads, attention_units, head_dropout)
     return keras.Model(inputs, outputs, name=f"residual_{sequence}")
+
+
+def _convolution(x: Any, filters: int, kernel_size: int, name: str) -> Any:
+    x = layers.Conv1D(filters, kernel_size, padding="same", use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(name=f"normalise_{name}")(x)
+    return layers.ReLU(name=f"relu_{name}")(x)
 
 
 def _transformer(x: Any, mask: Any, n_blocks: int, heads: int, dropout: float) -> Any:

@@ -64,9 +64,9 @@ def exact_gelu(x: Any) -> Any:
 
 
 def encode(
-    log_mel: Any, *, width: int, heads: int, blocks: int, last_norm: bool = False
+    log_mel: Any, *, width: int, heads: int, blocks: int, last_norm: bool = True
 ) -> tuple[list[Any], Any]:
-    """Lay the encoder behind a tensor."""
+    """Lay the encoder behind a tensor: its states, and the mask of their steps."""
     mask = Frames(name="frames")(log_mel)
     x = layers.ZeroPadding1D(1, name="pad_1")(log_mel)
     x = layers.Conv1D(width, 3, activation=exact_gelu, name="conv_1")(x)
@@ -95,19 +95,12 @@ def _block(x: Any, visible: Any, width: int, heads: int, name: str) -> Any:
     return layers.Add(name=f"{name}_dense_add")([x, y])
 
 
-def encoder(
-    n_frames: int | None,
-    *,
-    width: int = 384,
-    heads: int = 6,
-    blocks: int = 4,
-    last_norm: bool = True,
-) -> keras.Model:
-    """Build the encoder as a model of its own, without weights."""
+def encoder(n_frames: int | None, **sizes: Any) -> keras.Model:
+    """Build the encoder as a model of its own, without weights; `sizes` are those of `encode`."""
     if n_frames is not None and not 1 <= n_frames <= 2 * MAX_STEPS:
         raise ValueError(f"Whisper takes 1 to {2 * MAX_STEPS} frames of 10 ms, found {n_frames}")
     inputs = keras.Input((n_frames, N_MELS), name="log_mel")
-    states, _ = encode(inputs, width=width, heads=heads, blocks=blocks, last_norm=last_norm)
+    states, _ = encode(inputs, **sizes)
     return keras.Model(inputs, states, name="whisper_encoder")
 
 
