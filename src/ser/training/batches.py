@@ -68,16 +68,7 @@ class Part:
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches: one variant of each clip per epoch, masked and mixed.
 
-    Parameters
-    ----------
-    part : Part
-        The training clips.
-    recipe : Recipe
-        Batch size, masks, mixup, class weights.
-    seed : int
-        Decides order, variants, masks and blends.
-    weigh : bool
-        Give each clip the weight of its class; False where ``fit`` is given ``class_weight``.
+    Each clip has the weight of its class, unless ``fit`` is given ``class_weight`` (`weigh`).
     """
 
     def __init__(self, part: Part, recipe: Recipe, seed: int, *, weigh: bool = True) -> None:

@@ -20,17 +20,9 @@ from keras import ops
 from ser.config import TrainingConfig
 from ser.project import writing
 
-HISTORY_COLUMNS = (
-    "epoch",
-    "loss",
-    "accuracy",
-    "uar",
-    "val_loss",
-    "val_accuracy",
-    "val_uar",
-    "learning_rate",
-    "seconds",
-)
+_MEASURED = ("loss", "accuracy", "uar")
+_VALIDATED = tuple(f"val_{name}" for name in _MEASURED)
+HISTORY_COLUMNS = ("epoch", *_MEASURED, *_VALIDATED, "learning_rate", "seconds")
 
 
 @keras.saving.register_keras_serializable("ser")
@@ -88,7 +80,7 @@ class RunState(keras.callbacks.Callback):
             "learning_rate": self.learning_rate,
             "seconds": time.perf_counter() - self.started_s,
         }
-        if self._is_better(row.get(watched_name(self.config), math.nan)):
+        if self._is_better(row.get(watched(self.config)["monitor"], math.nan)):
             self.kept = self.model.get_weights()
         self.history.append({column: row.get(column, math.nan) for column in HISTORY_COLUMNS})
         arrays: dict[str, Any] = {"history": np.array(json.dumps(self.history))}
@@ -104,7 +96,8 @@ class RunState(keras.callbacks.Callback):
         past = [known for known in past if math.isfinite(known)]
         if not past or not math.isfinite(value):
             return math.isfinite(value)
-        return value < min(past) if mode_of(self.config) == "min" else value > max(past)
+        less = watched(self.config)["mode"] == "min"
+        return value < min(past) if less else value > max(past)
 
     def resume(self, model: keras.Model) -> None:
         """Put the state of an earlier process into a new model, compiled as that one was.
@@ -133,16 +126,9 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 
 class ProgressLine(keras.callbacks.Callback):
-    """Print a line now and then: often enough to follow, seldom enough to read afterwards.
+    """Print a line for the first epoch, every few epochs, and the last.
 
-    Parameters
-    ----------
-    every : int
-        Epochs between lines; the first and the last epoch always have one.
-    title : str
-        What each line begins with.
-    past : sequence of dict
-        The epochs before, where a training goes on.
+    `past` are the epochs before, where a training goes on: their best counts.
     """
 
     def __init__(
@@ -217,31 +203,23 @@ class Averaged(keras.callbacks.SwapEMAWeights):
             self._ema_weights_in_model = True
 
 
-def watched_name(config: TrainingConfig) -> str:
-    """Give the name that Keras knows the monitored quantity by."""
-    return WATCHED.get(config.monitor, config.monitor)
-
-
-def mode_of(config: TrainingConfig) -> str:
-    """Say whether less or more of the monitored quantity is better: min or max."""
-    return "min" if config.monitor == "val_loss" else "max"
+def watched(config: TrainingConfig) -> dict[str, Any]:
+    """Give the monitored quantity as Keras knows it, and whether less or more of it is better."""
+    name = WATCHED.get(config.monitor, config.monitor)
+    return {"monitor": name, "mode": "min" if name == "val_loss" else "max"}
 
 
 def watchers(
     config: TrainingConfig,
 ) -> tuple[keras.callbacks.EarlyStopping, keras.callbacks.Callback]:
     """Make what ends the training, and what moves the learning rate."""
-    watched: dict[str, Any] = {"monitor": watched_name(config), "mode": mode_of(config)}
-    stopping = keras.callbacks.EarlyStopping(**watched, patience=config.patience)
+    stopping = keras.callbacks.EarlyStopping(**watched(config), patience=config.patience)
     if config.schedule == "cosine":
         return stopping, keras.callbacks.LearningRateScheduler(partial(_cosine_rate, config))
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        **watched,
-        patience=config.reduce_patience,
-        factor=config.reduce_factor,
-        min_lr=1e-6,
+    patience, factor = config.reduce_patience, config.reduce_factor
+    return stopping, keras.callbacks.ReduceLROnPlateau(
+        **watched(config), patience=patience, factor=factor, min_lr=1e-6
     )
-    return stopping, plateau
 
 
 class Restore(keras.callbacks.Callback):
