@@ -176,15 +176,13 @@ class AugmentationConfig:
         Copies made besides the original; 0 for none.
     noise_p, pitch_p, stretch_p, gain_p, shift_p, room_p, band_pass_p, speed_p : float
         Probabilities of each change, 0 to 1.
-    noise_snr_db : (float, float)
-        Signal-to-noise ratio of added Gaussian noise, in decibels.
+    noise_snr_db, gain_db : (float, float)
+        Signal-to-noise ratio of added Gaussian noise, and change of level, in decibels.
     pitch_semitones : (float, float)
         Pitch shift, in semitones, duration kept; -24 to 24.
     stretch_rate : (float, float)
         Speed factor, pitch kept; above 1 is faster; 0.6 to 2. (From 0.5 down the library draws
         from a generator that cannot be seeded.)
-    gain_db : (float, float)
-        Change of level, in decibels.
     shift_fraction : (float, float)
         Shift in time as a fraction of the clip, silence moving in; -1 to 1.
     speed_rate : (float, float)
@@ -233,10 +231,10 @@ class MaskingConfig:
 
     Attributes
     ----------
-    n_time_masks, n_feature_masks : int
-        How many stretches of frames, and of features, are set to the training mean.
-    max_time_frames, max_feature_bins : int
-        Largest width of each mask, in frames and in features.
+    n_time_masks, max_time_frames : int
+        How many stretches of frames are set to the clip's mean, and how wide they are at most.
+    n_feature_masks, max_feature_bins : int
+        The same for features.
     """
 
     n_time_masks: Annotated[int, Field(ge=0)] = 0
@@ -283,11 +281,9 @@ class TrainingConfig:
         Upper limit; early stopping usually ends before.
     batch_size : int
         Clips per step.
-    min_steps : int
-        Least steps of an epoch; clips of a small corpus come several times in it, in other
-        variants.
-    max_steps : int or None
-        Most steps of an epoch; of a large corpus, each epoch then draws other clips.
+    min_steps, max_steps : int
+        Least and most steps of an epoch: clips of a small corpus come several times in it, in other
+        variants; of a large one, each epoch draws other clips. None for no upper limit.
     learning_rate : float
         Initial rate of Adam.
     clip_norm : float or None
@@ -299,8 +295,7 @@ class TrainingConfig:
     class_weights : bool
         Weigh each class by the inverse of its frequency among the training clips.
     extra_share : float
-        Share of each epoch that is drawn from the recipe's extra corpora, 0 to 1; every clip of
-        its own corpora comes once.
+        Share of each epoch drawn from the extra corpora, 0 to 1; every clip of its own comes once.
     extra_epochs : int
         Before any fold, train so many epochs on the extra corpora alone, once for each seed; every
         fold then begins with those weights. 0 for none.
@@ -312,15 +307,11 @@ class TrainingConfig:
         and validation speakers are merely watched.
     patience : int
         Epochs without improvement before training ends.
-    reduce_patience : int
-        Epochs without improvement before the learning rate is multiplied by `reduce_factor`.
-    reduce_factor : float
-        See `reduce_patience`; 0 to 1.
-    schedule : {"plateau", "cosine"}
+    reduce_patience, reduce_factor : int, float
+        After so many epochs without improvement, the learning rate is multiplied by the factor.
+    schedule, warmup_epochs : {"plateau", "cosine"}, int
         What moves the learning rate: the two fields above, or half a cosine that ends at zero
-        after `epochs` (Loshchilov and Hutter, 2017).
-    warmup_epochs : int
-        Epochs over which ``cosine`` raises the rate to `learning_rate` first.
+        after `epochs` (Loshchilov and Hutter, 2017), once so many epochs have raised it.
     ema_momentum : float
         Validate and keep a moving average of the weights that holds on to this share of itself at
         each step (Polyak averaging), 0 to 1; 0 for none.
@@ -414,19 +405,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(kind: type[T], values: Any, *, source: str = "settings") -> T:
     """Check plain values and make a settings dataclass of them; older recipes are read too.
 
-    Parameters
-    ----------
-    kind : type
-        One of the classes above.
-    values : dict
-        As `to_dict` gives them; fields that are missing have their default.
-    source : str
-        Where the values come from; errors begin with it.
-
-    Raises
-    ------
-    SerError
-        When a field is unknown or holds a wrong value; says which, and what is allowed.
+    Fields that are missing have their default. SerError, which begins with `source`, when a field
+    is unknown or holds a wrong value.
     """
     if kind is Recipe and isinstance(values, dict):
         values = _up_to_date(values)
@@ -450,11 +430,8 @@ def _up_to_date(values: dict[str, Any]) -> dict[str, Any]:
     """Read what an earlier version of this package wrote."""
     values = dict(values)
     if isinstance(training := values.get("training"), dict):
-        values["training"] = {
-            name: value
-            for name, value in training.items()
-            if name not in _GONE or value != _GONE[name]
-        }
+        kept = {k: v for k, v in training.items() if k not in _GONE or v != _GONE[k]}
+        values["training"] = kept
     model = values.get("model")
     if isinstance(model, dict) and model.get("architecture") in _RENAMED:
         name, more = _RENAMED[model["architecture"]]
@@ -471,8 +448,7 @@ def _first_problem(kind: type, error: ValidationError) -> str:
     if problem["type"] == "unexpected_keyword_argument":
         owner: Any = kind
         for part in location[:-1]:
-            default = owner.__dataclass_fields__[part].default
-            owner = type(default)
+            owner = type(owner.__dataclass_fields__[part].default)
         allowed = [field.name for field in dataclasses.fields(owner)]
         return str(unknown(f"no field {'.'.join(location)!r}", allowed, location[-1]))
     found = f", found {problem['input']!r}" if location else ""

@@ -17,22 +17,12 @@ from typing import Any
 
 
 def code_hash(code: Any) -> str:
-    """Hash a function or class, and everything of the reader's that it uses.
+    """Hash a function or class, and everything of the reader's that it uses: 12 hexadecimal digits.
 
-    Parameters
-    ----------
-    code : function, class or any object
-        Functions and classes of a notebook or of a module of the reader's count by their bytecode,
-        and so do those they call; constants of other cells by their value; what comes from an
-        installed package by its name.
+    Functions and classes of a notebook or of a module of the reader's count by their bytecode, and
+    so do those they call; constants of other cells by their value; what comes from an installed
+    package by its name. The same in every process of one Python version.
 
-    Returns
-    -------
-    str
-        Twelve hexadecimal digits, the same in every process of one Python version.
-
-    Examples
-    --------
     >>> code_hash(lambda x: x + 1) == code_hash(lambda x: x + 1)
     True
     >>> code_hash(lambda x: x + 1) == code_hash(lambda x: x + 2)
