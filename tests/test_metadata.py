@@ -14,7 +14,7 @@ from conftest import one_line
 from ser import corpora
 from ser.cache import Cache
 from ser.config import Recipe
-from ser.corpora import facts, metadata
+from ser.corpora import measurements, metadata
 from ser.corpora.metadata import label_table
 
 COUNTS = {"ravdess": 1440, "crema_d": 7442, "tess": 2800, "savee": 480, "emodb": 535}
@@ -150,33 +150,34 @@ def test_doubled_archive_gives_each_clip_once(root, tmp_path):
 
 def test_facts_are_remembered_until_the_file_changes(tmp_path, monkeypatch):
     paths = [write(tmp_path / f"{i}.wav", seed=i) for i in range(3)]
-    cache = Cache(tmp_path / "cache" / "facts.sqlite")
-    first = facts.measure_all(paths, cache, progress=False)
+    cache = Cache(tmp_path / "cache" / "measurements.sqlite")
+    first = measurements.measure_all(paths, cache, progress=False)
     with monkeypatch.context() as patch:
-        patch.setattr(facts, "measure", lambda path: 1 / 0)  # nothing is measured again
-        assert facts.measure_all(paths, cache, progress=False) == first
+        patch.setattr(measurements, "measure", lambda path: 1 / 0)  # nothing is measured again
+        assert measurements.measure_all(paths, cache, progress=False) == first
     write(paths[1], seed=9)
     os.utime(paths[1], ns=(1, 1))
-    second = facts.measure_all(paths, cache, progress=False)
+    second = measurements.measure_all(paths, cache, progress=False)
     assert [second[path] == first[path] for path in paths] == [True, False, True]
     cache.close()
     whole = cache.file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"\xff" * 5_000, b""):  # costs a second look
         cache.close()
         cache.file.write_bytes(damaged)
-        assert facts.measure_all(paths, cache, progress=False) == second
+        assert measurements.measure_all(paths, cache, progress=False) == second
 
 
 def test_a_bad_file_is_a_problem_and_is_seen_once_repaired(tmp_path):
     good, bad = write(tmp_path / "good.wav"), tmp_path / "bad.wav"
     bad.write_text("hello")
-    cache = Cache(tmp_path / "facts.sqlite")
-    found = facts.measure_all([bad, good], cache, progress=False)
-    assert isinstance(found[good], facts.AudioFacts)
+    cache = Cache(tmp_path / "measurements.sqlite")
+    found = measurements.measure_all([bad, good], cache, progress=False)
+    assert isinstance(found[good], measurements.AudioFacts)
     assert found[bad].path == bad
     assert found[bad].reason.startswith("expected audio")
     write(bad, seed=1)
-    assert isinstance(facts.measure_all([bad], cache, progress=False)[bad], facts.AudioFacts)
+    again = measurements.measure_all([bad], cache, progress=False)
+    assert isinstance(again[bad], measurements.AudioFacts)
 
 
 # The file ---------------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ def odd():
 
 @pytest.fixture(scope="module")
 def real_tables(tmp_path_factory):
-    """The table of each real corpus, and the project that remembers its facts."""
+    """The table of each real corpus, and the project that remembers its measurements."""
     real()
     missing = [name for name in COUNTS if name not in corpora.available()]
     if missing:

@@ -254,8 +254,8 @@ class ModelConfig:
     options : dict
         Keyword arguments of that architecture's ``build`` function.
     members : int
-        How many networks of this kind the model averages; each begins with other weights. What
-        several cost more, they cost in training and in use.
+        How many networks of this kind the model averages; each begins with other weights. Training
+        and inference take that many times as long.
     """
 
     architecture: str = "cnn_lstm_attention"

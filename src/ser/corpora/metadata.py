@@ -13,7 +13,7 @@ from ser import corpora
 from ser.cache import Cache
 from ser.config import Recipe
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
-from ser.corpora.facts import Problem, measure_all
+from ser.corpora.measurements import Problem, measure_all
 from ser.project import SerError, paths, shown, writing
 
 _INTEGERS = {"age": "Int64", "sample_rate_hz": "int64", "n_channels": "int64"}

@@ -148,7 +148,7 @@ def _librosa(waveform: Any, sample_rate_hz: int, config: FeatureConfig, one: Any
     log_mel = _decibels(ops.matmul(power, filters.T * one), config)
     found = {"log_mel": log_mel}
     if "mfcc" in config.kinds:
-        cosines = extraction.cepstrum(np.eye(config.n_mels), config)
+        cosines = extraction.mfcc(np.eye(config.n_mels), config)
         found["mfcc"] = ops.matmul(log_mel, cosines.T.astype(np.float32) * one)
     if "chroma" in config.kinds:
         classes = extraction.chroma(np.eye(n_fft // 2 + 1), sample_rate_hz, config, norm=None)

@@ -24,7 +24,7 @@ from ser.audio import decode, to_waveform
 from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
-from ser.features import augment, custom, extraction
+from ser.features import augment, custom, extraction, ssl
 from ser.project import SerError, cannot_write, paths, shown, write_json
 
 CHUNK_CLIPS = 16
@@ -62,8 +62,10 @@ class FrontEnd:
     @property
     def folder(self) -> Path:
         """Where the cache of this front end lies."""
-        name = stable_hash(self.audio, self.features, extraction.FRONT_END_VERSION)
-        return paths().processed / name
+        parts = [self.audio, self.features, extraction.FRONT_END_VERSION]
+        if "ssl" in self.features.kinds:
+            parts.append(ssl.origin(self.features.encoder or ""))
+        return paths().processed / stable_hash(*parts)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import librosa
 import numpy as np
 
 from ser.config import FeatureConfig
+from ser.features import ssl
 from ser.models import backend, pretrained
 from ser.models.pretrained import N_MELS
 from ser.project import SerError
@@ -76,15 +76,16 @@ def compute(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Compute what a pretrained encoder hears or answers."""
     if config.kinds == ("whisper_mel",):
         return log_mel(waveform, config.level)
+    heard = waveform[:LONGEST]
     if config.kinds == ("whisper",):
-        return states(waveform, config)
-    from ser.features import ssl  # an extra
+        found = states(heard, config)
+    else:
+        found = ssl.states(heard, SAMPLE_RATE_HZ, config.encoder or "", config.states)
+    return pool(np.concatenate(found, axis=1), config.hop_length // STEP)
 
-    return ssl.states(waveform, config)
 
-
-def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Compute states of a Whisper encoder."""
+def states(waveform: np.ndarray, config: FeatureConfig) -> list[np.ndarray]:
+    """Compute states of a Whisper encoder, each of shape (n_steps, width)."""
     known = pretrained.get(config.encoder or "")
     if max(config.states) > known.blocks:
         raise SerError(
@@ -92,17 +93,12 @@ def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             "features.states."
         )
     model = encoder(config.encoder or "", max(config.states))
-    frames = log_mel(waveform[:LONGEST], config.level)
+    frames = log_mel(waveform, config.level)
     n_steps = -(-len(frames) // 2)
     # padding changes nothing, and a graph is traced for each whole second, not for each length
     padded = np.pad(frames, ((0, -len(frames) % TRACED_FRAMES), (0, 0)))
     found = model.predict_on_batch(padded[None])
-    return side_by_side([found[number][0][:n_steps] for number in config.states], config)
-
-
-def side_by_side(chosen: Sequence[np.ndarray], config: FeatureConfig) -> np.ndarray:
-    """Make one table of the chosen states of a clip, with the steps that the hop asks for."""
-    return pool(np.concatenate(chosen, axis=1), config.hop_length // STEP)
+    return [found[number][0][:n_steps] for number in config.states]
 
 
 def pool(sequence: np.ndarray, size: int) -> np.ndarray:
@@ -115,8 +111,6 @@ def pool(sequence: np.ndarray, size: int) -> np.ndarray:
 def width_of(config: FeatureConfig) -> int:
     """Tell the width of one state of the encoder that a configuration names."""
     if config.kinds == ("ssl",):
-        from ser.features import ssl
-
         return ssl.width(config.encoder or "")
     return pretrained.get(config.encoder or "").width
 

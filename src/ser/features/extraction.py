@@ -21,8 +21,8 @@ from ser.project import SerError
 
 # Part of every cache key. Raise it when a change here or in `ser.audio` changes any value.
 FRONT_END_VERSION = f"1-librosa-{version('librosa')}"
-LEAST_POWER = 1e-10  # whose logarithm is taken
-RANGE_DB = 80.0  # what lies further below the loudest band is raised to there
+LEAST_POWER = 1e-10  # power below this counts as this, before the logarithm
+RANGE_DB = 80.0  # values further than this below the loudest band are raised to that floor
 
 
 def compute(
@@ -145,8 +145,8 @@ class _Spectrum:
         return librosa.power_to_db(mel, ref=ref, amin=LEAST_POWER, top_db=RANGE_DB)
 
 
-# An exported graph takes its matrices from these four: what is linear, by what it makes of the
-# identity (`ser.export.waveform_graph`).
+# `ser.export.waveform_graph` takes the matrices of its graph from the next four functions: it calls
+# those that are linear with the identity matrix.
 
 
 @functools.lru_cache(maxsize=8)
@@ -167,8 +167,8 @@ def mel_filters(sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
     )
 
 
-def cepstrum(log_mel: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Transform decibels of mel bands to cepstral coefficients."""
+def mfcc(log_mel: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Transform decibels of mel bands to cepstral coefficients (MFCC)."""
     return librosa.feature.mfcc(S=log_mel, n_mfcc=config.n_mfcc)
 
 
@@ -204,7 +204,7 @@ def _rms(spectrum: _Spectrum) -> np.ndarray:
 
 
 _KINDS: dict[str, Callable[[_Spectrum], np.ndarray]] = {
-    "mfcc": lambda spectrum: cepstrum(spectrum.log_mel, spectrum.config),
+    "mfcc": lambda spectrum: mfcc(spectrum.log_mel, spectrum.config),
     "log_mel": lambda spectrum: spectrum.log_mel,
     "chroma": lambda s: chroma(s.magnitude**2, s.sample_rate_hz, s.config),
     "spectral_contrast": _spectral_contrast,

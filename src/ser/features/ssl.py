@@ -7,29 +7,42 @@ the hub goes, and any folder that ``save_pretrained`` wrote.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ser.config import FeatureConfig
-from ser.features.encoders import LONGEST, SAMPLE_RATE_HZ, side_by_side
 from ser.project import SerError, first_line
 
 
-def states(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Compute states of the encoder that a configuration names."""
+def states(
+    waveform: np.ndarray, sample_rate_hz: int, name: str, numbers: Sequence[int]
+) -> list[np.ndarray]:
+    """Compute states of the encoder of that name, each of shape (n_steps, width)."""
     import torch
 
-    model, front_end = _load(config.encoder or "")
-    if max(config.states) > model.config.num_hidden_layers:
+    model, front_end = _load(name)
+    if max(numbers) > model.config.num_hidden_layers:
         raise SerError(
-            f"{config.encoder}: features.states must be 0 to {model.config.num_hidden_layers}, "
-            f"found {max(config.states)}."
+            f"{name}: features.states must be 0 to {model.config.num_hidden_layers}, "
+            f"found {max(numbers)}."
         )
-    inputs = front_end(waveform[:LONGEST], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+    inputs = front_end(waveform, sampling_rate=sample_rate_hz, return_tensors="pt")
     with torch.inference_mode():
         found = model(inputs.input_values, output_hidden_states=True).hidden_states
-    return side_by_side([found[number][0].numpy() for number in config.states], config)
+    return [found[number][0].numpy() for number in numbers]
+
+
+def origin(name: str) -> list[str]:
+    """Tell versions apart: of the two packages, and of the files where the encoder is a folder."""
+    packages = ("torch", "transformers")
+    versions = [package for package in packages if find_spec(package)]
+    files = sorted(Path(name).glob("*")) if Path(name).is_dir() else []
+    times = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    return [f"{package} {version(package)}" for package in versions] + times
 
 
 @functools.lru_cache(maxsize=8)

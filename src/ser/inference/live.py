@@ -13,7 +13,7 @@ import numpy as np
 from ser.audio import decode, to_mono
 from ser.inference.model import Model
 from ser.inference.speech import CHUNK, VAD_RATE_HZ, has_speech
-from ser.inference.timeline import HOP_S, WINDOW_S, most_probable
+from ser.inference.windows import HOP_S, WINDOW_S, most_probable
 from ser.project import SerError
 
 QUIET_AFTER_S = 1.0  # without speech for so long, nothing is answered

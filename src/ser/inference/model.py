@@ -18,7 +18,7 @@ from ser.audio import check_rate, decode, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
-from ser.inference.timeline import (
+from ser.inference.windows import (
     WINDOW_S,
     Hear,
     Heard,

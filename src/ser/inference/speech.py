@@ -29,7 +29,7 @@ def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray
 
 
 def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
-    """Tell whether anybody speaks, without listening to everything where somebody does."""
+    """Tell whether anybody speaks; stops listening at the first speech found."""
     chunks = _chunks(samples, sample_rate_hz)
     loudest = int(np.argmax(np.square(chunks).sum(axis=1)))
     starts = sorted({max(0, loudest - LEAD), 0}, reverse=True)

@@ -1,7 +1,8 @@
 """Settings become an uncompiled Keras model; one module per architecture.
 
 An architecture is a module of this package with a function ``build(n_frames, n_features,
-n_classes, *, ...)``. Adding one is adding its file and its name below.
+n_classes, *, ...)``. To add one, write its file, name it below, and
+import it in `load` where it has layers of its own.
 """
 
 from __future__ import annotations

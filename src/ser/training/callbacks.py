@@ -1,6 +1,6 @@
 """What happens after each epoch: state on disk, a readable line, a metric Keras does not have.
 
-Which epoch is kept is decided in `RunState`.
+Which epoch is kept: `RunState`. Early stopping and the learning-rate schedule: `watchers`.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Averaged(keras.callbacks.SwapEMAWeights):
         self._ema_weights_in_model = resumed
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Swap in the last epoch too, where Keras drops what a longer training needs."""
+        """Swap after the last epoch too: a resume needs the weights that Keras would drop."""
         if not self._ema_weights_in_model:
             self._swap_variables()
             self._ema_weights_in_model = True

@@ -1,4 +1,4 @@
-"""Fit one fold: batches, callbacks, class weights, resume. Test clips never come in here."""
+"""Fit one fold, and go on where a fit was stopped. Test clips never come in here."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def _compile(model: keras.Model, config: TrainingConfig, n_classes: int) -> None
             UnweightedAverageRecall(n_classes),
         ],
     )
-    # else the first step does, and is traced twice; a model's compile may choose another optimiser
+    # else the first step builds it, and the step is traced twice
     model.optimizer.build(model.trainable_variables)
 
 

@@ -14,7 +14,7 @@ from ser.experiments.protocols.folds import Fold, make_fold
 from ser.project import SerError, read_json
 
 LISTS = Path(__file__).parent / "lists"
-N_FOLDS = 5  # and a fifth of the speakers who are not tested validate
+N_FOLDS = 5  # of the speakers that a fold does not test, a fifth are its validation speakers
 
 
 def from_list(table: pd.DataFrame, name: str) -> list[Fold]:
@@ -38,7 +38,7 @@ def from_list(table: pd.DataFrame, name: str) -> list[Fold]:
 
 
 def find_list(table: pd.DataFrame, protocol: str) -> str | None:
-    """Find the list of a general protocol that is of exactly these speakers, if there is one."""
+    """Find a committed list of folds for exactly these speakers: published folds never move."""
     names = sorted(file.stem for file in LISTS.glob(f"{protocol}*.json"))
     found = set(table["speaker"])
     return next((name for name in names if _speakers(_read(name)) == found), None)
@@ -53,7 +53,10 @@ def _speakers(folds: list[dict[str, Any]]) -> set[str]:
 
 
 def speaker_disjoint(table: pd.DataFrame) -> list[Fold]:
-    """Test a fifth of the speakers in each fold, even in corpora, sexes and classes."""
+    """Test a fifth of the speakers in each fold, balanced over corpora, sexes and classes.
+
+    Only for speakers that no committed list names; see `find_list`.
+    """
     at_least(3, table["speaker"].nunique(), "speakers")
     parts = [set(table["speaker"].iloc[dealt]) for dealt in _deal(table)]
     return _folds(table, {f"speakers {i + 1}": part for i, part in enumerate(parts)})
@@ -80,7 +83,7 @@ def _folds(table: pd.DataFrame, tests: dict[str, Iterable[str]]) -> list[Fold]:
 
 def _deal(table: pd.DataFrame) -> list[np.ndarray]:
     """Deal whole speakers into at most five parts; give the rows of each."""
-    from sklearn.model_selection import StratifiedGroupKFold  # a second, which `predict` has not
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
 
     n_parts = min(N_FOLDS, table["speaker"].nunique())
     kinds = table["corpus"] + " " + table["sex"] + " " + table["label"]
