@@ -45,8 +45,8 @@ def class_balance(table: pd.DataFrame, *, column: str = "emotion") -> np.ndarray
             ax.barh(order, counts[name], 0.75, left=left, color=SEXES[name])
             left += counts[name].to_numpy()
         for position, total in enumerate(left):
-            ax.annotate(f"{total:,.0f}", (total, position), (3, 0), va="center", fontsize=9,
-                        textcoords="offset points")  # fmt: skip
+            where = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+            ax.annotate(f"{total:,.0f}", (total, position), (3, 0), **where)
         ax.set(title=f"{corpus}\n{chosen.sum():,} clips", xlabel="clips")
         ax.set_xlim(0, 1.35 * max(left.max(), 1))
         ax.locator_params(axis="x", nbins=2)
