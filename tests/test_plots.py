@@ -49,6 +49,13 @@ CLIPS = pd.DataFrame(
         "duration_s": DRAW.uniform(1.2, 5.4, 3000),
     }
 )
+WHO = np.random.default_rng(1).integers(60, size=3000)  # speaks in each, 12 in each corpus
+SPOKEN = CLIPS.assign(
+    corpus=np.array(["crema_d", "emodb", "ravdess", "savee", "tess"])[WHO % 5],
+    speaker=WHO.astype(str),
+    sex=np.where(WHO % 3 == 0, "female", np.where(WHO % 3 == 1, "male", "")),
+    peak_dbfs=-WHO / 3 - np.random.default_rng(2).uniform(0, 10, 3000),
+)
 CONFIDENCE = np.linspace(1, 0.2, 81)  # a model that is right more often where it is surer
 CURVE = pd.DataFrame(
     {"threshold": CONFIDENCE, "coverage": np.arange(1, 82) / 81, "accuracy": CONFIDENCE}
@@ -178,6 +185,7 @@ ALL = {
     ),
     "class_counts": ((CLIPS,), {}, ("emotion", "number of clips")),
     "duration_histogram": ((CLIPS,), {}, ("duration (s)", "clips of the corpus (%)")),
+    "speaker_levels": ((SPOKEN,), {}, ("highest peak of a clip (dB re full scale)", "")),
     "architecture": ((branched_model(),), {}, ("", "")),
 }
 OPTIONS = {"confusion_matrix": {"show": "both"}, "training_curves": {"trend_degree": None}}
@@ -195,7 +203,7 @@ def no_figure_left_open():
 
 def test_every_public_plot_is_tested():
     helpers = {"STYLE", "mark_demo", "restyle", "style", "use_style"}
-    helpers |= {"explanation"}  # a whole figure
+    helpers |= {"explanation", "class_balance"}  # whole figures
     assert set(plots.__all__) - helpers == set(ALL)
 
 
@@ -623,6 +631,32 @@ def test_duration_histogram_compares_corpora_of_any_size():
     tops = [patch.get_xy()[:, 1].max() for patch in ax.patches[::2]]
     assert tops == pytest.approx([200 / 3, 100])
     assert legend(ax) == ["a (median 1.0 s)", "b (median 2.0 s)"]
+
+
+@pytest.mark.parametrize("n_corpora", [1, 2, 5])
+def test_class_balance_counts_every_clip_once_in_the_panel_of_its_corpus(n_corpora):
+    table = SPOKEN[SPOKEN["corpus"].isin(sorted(set(SPOKEN["corpus"]))[:n_corpora])]
+    with plots.style():
+        axes = plots.class_balance(table)
+        check_texts(axes[0].figure)
+    names = texts(axes[0].get_yticklabels())
+    assert names[-1] == "other"
+    for ax, (corpus, clips) in zip(axes, table.groupby("corpus"), strict=True):
+        assert ax.get_title(loc="left") == f"{corpus}\n{len(clips):,} clips"
+        totals = [(clips["emotion"] == name.replace("other", "")).sum() for name in names]
+        assert texts(ax.texts) == [f"{total:,}" for total in totals]
+        widths = [[bar.get_width() for bar in bars] for bars in ax.containers]
+        assert np.sum(widths, axis=0).tolist() == totals
+        by_sex = clips["sex"].replace("", "unknown").value_counts()
+        assert np.sum(widths, axis=1).tolist() == [by_sex[n] for n in ("female", "male", "unknown")]
+
+
+def test_speaker_levels_shows_each_speaker_once():
+    ax = plots.speaker_levels(SPOKEN)
+    dots = np.concatenate([dots.get_offsets() for dots in ax.collections])
+    medians = SPOKEN.groupby("speaker")["peak_dbfs"].median()
+    assert sorted(dots[:, 0]) == pytest.approx(sorted(medians))
+    assert len(legend(ax)) == 4
 
 
 # Architectures ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ser.plots.confidence import (
     reliability_diagram,
     risk_coverage,
 )
+from ser.plots.corpora import class_balance, speaker_levels
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
     attention_over_spectrogram,
@@ -34,6 +35,7 @@ __all__ = [
     "architecture",
     "attention_over_spectrogram",
     "attention_over_waveform",
+    "class_balance",
     "class_counts",
     "confidence_by_class",
     "confidence_histogram",
@@ -53,6 +55,7 @@ __all__ = [
     "risk_coverage",
     "robustness",
     "score_against",
+    "speaker_levels",
     "spectrogram",
     "style",
     "timeline",
