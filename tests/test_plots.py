@@ -140,6 +140,11 @@ def branched_model():
 TIME, AMPLITUDE = "time (s)", "amplitude\n(full scale is 1)"
 GUESSED = "confidence of the decision (%)"
 SPEECH = DRAW.normal(size=24_000)
+STEPS = (np.linspace(0, 1, 9), np.linspace(0, 1, 9) ** 0.3, 0.7)
+PLACES = pd.DataFrame(
+    {"of the time": [0.2, 0.6, 0.2], "of the attention": [0.1, 0.2, np.nan]},
+    index=["before", "speech", "after"],
+)
 
 # name: what its function takes before `ax`, and after it; labels of the axes
 ALL = {
@@ -183,6 +188,23 @@ ALL = {
         {},
         (TIME, "frequency (Hz)"),
     ),
+    "relevance": (
+        (SOUND, SAMPLE_RATE_HZ, {"occlusion": (WEIGHTS, TIMES_S), "attention": (WEIGHTS, TIMES_S)}),
+        {"speech": [(0.2, 0.6), (0.8, 1.2)]},
+        (TIME, AMPLITUDE),
+    ),
+    "shares": ((PLACES,), {}, ("", "share (%)")),
+    "roc": (
+        (dict.fromkeys(EIGHT, STEPS),),
+        {},
+        ("clips of other classes taken for it (%)", "clips of the class found (%)"),
+    ),
+    "precision_recall": (
+        (dict.fromkeys(EIGHT, STEPS),),
+        {},
+        ("recall: clips of the class found (%)", "precision of the answer (%)"),
+    ),
+    "embedding": ((DRAW.normal(size=(96, 2)), np.resize(EIGHT, 96)), {}, ("", "")),
     "class_counts": ((CLIPS,), {}, ("emotion", "number of clips")),
     "duration_histogram": ((CLIPS,), {}, ("duration (s)", "clips of the corpus (%)")),
     "speaker_levels": ((SPOKEN,), {}, ("highest peak of a clip (dB re full scale)", "")),

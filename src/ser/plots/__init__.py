@@ -15,6 +15,9 @@ from ser.plots.confidence import (
     risk_coverage,
 )
 from ser.plots.corpora import class_balance, speaker_levels
+from ser.plots.curves import precision_recall, roc
+from ser.plots.embedding import embedding
+from ser.plots.relevance import relevance, shares
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
     attention_over_spectrogram,
@@ -42,6 +45,7 @@ __all__ = [
     "confusion_matrix",
     "cross_corpus",
     "duration_histogram",
+    "embedding",
     "explanation",
     "feature_map",
     "ladder",
@@ -49,12 +53,16 @@ __all__ = [
     "metric_bars",
     "mfcc",
     "per_speaker_recall",
+    "precision_recall",
     "probabilities",
+    "relevance",
     "reliability_diagram",
     "restyle",
     "risk_coverage",
     "robustness",
+    "roc",
     "score_against",
+    "shares",
     "speaker_levels",
     "spectrogram",
     "style",
