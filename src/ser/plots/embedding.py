@@ -47,5 +47,5 @@ def embedding(
     ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     ax.grid(visible=False)
     if groups:
-        legend_outside(ax, "below", 4)
+        legend_outside(ax, "below", max(1, min(4, 40 // max(map(len, groups)))))
     return ax

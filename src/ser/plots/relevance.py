@@ -64,12 +64,12 @@ def relevance(
         right.stairs(density, edges, fill=True, color=colour, alpha=0.2)
         right.stairs(density, edges, color=colour, linewidth=1.8, label=name)
     right.set(xlim=(0, duration_s), ylabel="share in 0.1 s (%)")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.3 * right.get_ylim()[1])  # for the legend
     right.grid(visible=False)
     right.spines["right"].set_visible(True)
     percent_axis(right)
     handles = [h for one in (ax, right) for h in one.get_legend_handles_labels()[0]]
-    ax.legend(handles=handles, loc="upper left", ncols=len(handles))
+    right.legend(handles=handles, loc="upper left", ncols=len(handles))
     return ax
 
 
