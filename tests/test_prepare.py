@@ -121,12 +121,14 @@ def fit(plan, seed=0):
         ],
     )
     weights = training.class_weights(parts["train"].labels, n_classes, plan.recipe.training)
+    batches = training.Batches(parts["train"], plan.recipe, seed, weigh=False)
     history = network.fit(
-        training.Batches(parts["train"], plan.recipe, seed, weigh=False),
+        batches,
         validation_data=training.whole(parts["validation"], n_classes),
         epochs=plan.recipe.training.epochs,
         callbacks=[
-            keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)
+            keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch),
+            keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True),
         ],
         class_weight=dict(enumerate(weights)),
         shuffle=False,

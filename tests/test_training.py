@@ -192,6 +192,20 @@ def test_an_epoch_holds_every_clip_once_with_its_label_and_weight():
     np.testing.assert_array_equal(weights, batches.class_weights[clips.astype(int) % 3])
 
 
+def test_a_training_is_given_epoch_0_first_and_each_once(tmp_path, monkeypatch):
+    given = []
+
+    class Told(Batches):
+        def __getitem__(self, index):
+            given.append((self.epoch, index))
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(fitting, "Batches", Told)
+    fit(tmp_path, recipe(epochs=3))
+    steps = -(-len(TRAIN) // RECIPE.training.batch_size)
+    assert given[-3 * steps :] == [(epoch, i) for epoch in range(3) for i in range(steps)]
+
+
 @pytest.mark.parametrize(("share", "n_extra"), [(0.0, 0), (0.2, 5), (0.5, 20), (0.9, 20)])
 def test_an_epoch_draws_its_share_from_extra_corpora(share, n_extra):
     features, extra = Arrays(random_values(n_clips=40)), np.arange(40) % 2 == 1

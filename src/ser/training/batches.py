@@ -84,8 +84,11 @@ class Batches(keras.utils.PyDataset):
         self.class_weights = class_weights(part.labels, self.n_classes, recipe.training, times)
         self.start_epoch(0)
 
-    def start_epoch(self, epoch: int) -> None:
-        """Draw the order and the variants of an epoch."""
+    def start_epoch(self, epoch: int, logs: Any = None) -> None:
+        """Draw the order and the variants of an epoch; what a callback calls as it begins.
+
+        Keras' own `on_epoch_end` will not do: it is called before the first epoch, too.
+        """
         self.epoch = epoch
         rng = np.random.default_rng([self.seed, epoch])
         passes = [self._one_pass(rng) for _ in range(self.passes)]
@@ -94,10 +97,6 @@ class Batches(keras.utils.PyDataset):
         self.order, self.variants = (
             np.concatenate(arrays)[:most] for arrays in zip(*passes, strict=True)
         )
-
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch."""
-        self.start_epoch(self.epoch + 1)
 
     def _one_pass(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.own

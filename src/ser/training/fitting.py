@@ -115,10 +115,12 @@ def fit(
             network = begin()
     done = len(state.history)
     batches = Batches(train, recipe, seed)
-    batches.start_epoch(done)
     stopping, rate = watchers(config)
     stopped = _replay(state.history, network, config, stopping, rate)
-    every_epoch: list[keras.callbacks.Callback] = [CountEpochs()]
+    every_epoch = [
+        keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch),
+        CountEpochs(),
+    ]
     if config.ema_momentum:
         every_epoch.append(Averaged(resumed=done > 0))
     every_epoch += [rate, stopping, Restore(stopping, rate), state]
