@@ -117,7 +117,7 @@ def change(
         What was changed, and how much.
     """
     figure, axes = plt.subplots(
-        2, 3, figsize=(11, 4.6), layout="constrained", sharex=True, sharey="row"
+        2, 3, figsize=(11, 4.2), layout="constrained", sharex=True, sharey="row"
     )
     hop_s = config.hop_length / sample_rate_hz
     kinds = (("log_mel", "mel band", "dB", 0), ("mfcc", "MFCC index", "value", 1))
@@ -130,7 +130,7 @@ def change(
             top = float(max(values.max() for values in pair))
             look = {"cmap": "magma", "vmin": top - _DYNAMIC_RANGE_DB, "vmax": top}
         else:
-            limit = float(np.percentile(np.abs(np.concatenate(pair)), 99))
+            limit = float(np.percentile(np.abs(np.concatenate(pair)), 97))
             look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
             widest = max(widest, limit / 4)  # else noise of the last digit looks like a change
         apart = {"cmap": "PuOr_r", "vmin": -widest, "vmax": widest}
@@ -228,10 +228,10 @@ def who_is_where(table: pd.DataFrame, folds: Sequence[Any], ax: Axes | None = No
 
 def _part_legend(figure: Any) -> None:
     handles = [Patch(color=PART_COLOURS[part], label=_PART_NAMES[part]) for part in PART_COLOURS]
-    figure.legend(handles=handles, loc="outside upper right", ncols=3, fontsize=11)
+    figure.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=11)
 
 
-def cnn_lstm_attention(values: np.ndarray, n_pooled: int = 3) -> Figure:
+def cnn_lstm_attention(values: np.ndarray, n_pooled: int = 2) -> Figure:
     """Draw what convolutions, LSTM and attention do to a clip's features, step by step.
 
     Parameters
