@@ -117,7 +117,7 @@ def change(
         What was changed, and how much.
     """
     figure, axes = plt.subplots(
-        2, 3, figsize=(11, 4.2), layout="constrained", sharex=True, sharey="row"
+        2, 3, figsize=(10.5, 3.8), layout="constrained", sharex=True, sharey="row"
     )
     hop_s = config.hop_length / sample_rate_hz
     kinds = (("log_mel", "mel band", "dB", 0), ("mfcc", "MFCC index", "value", 1))
