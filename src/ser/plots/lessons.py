@@ -260,7 +260,7 @@ def cnn_lstm_attention(values: np.ndarray, n_pooled: int = 2) -> Figure:
         _image(figure, vector[:, None], (10.75 + 0.42 * i, 3.7, 0.3, 3.9))
     for y, turn, colour in ((8.1, 1, BLUE), (3.2, -1, GREEN)):
         ends = [(10.8, y), (14.95, y)][::turn]
-        _arrow(ax, *ends, colour)
+        _arrow(ax, ends[0], ends[1], colour)
     ax.text(12.9, 8.4, "one LSTM reads forwards", ha="center", color=BLUE, fontsize=10)
     ax.text(12.9, 2.6, "one reads backwards", ha="center", color=GREEN, fontsize=10)
     strength = np.exp(1.6 * np.abs(sequence).mean(axis=1) / np.abs(sequence).mean())
