@@ -3,11 +3,16 @@
 import json
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser import experiments, models, training
+from ser import experiments, models, plots, training
 from ser.config import TrainingConfig, changed
 from ser.corpora import metadata
 from ser.experiments import recipes
@@ -19,6 +24,8 @@ keras = backend.load()
 from ser.models import layers as own_layers  # noqa: E402
 from ser.training import callbacks as own_callbacks  # noqa: E402
 
+RATE = 22_050
+SOUND = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "04_training.ipynb"
 SIZES = {"n_frames": 174, "n_features": 40, "n_classes": 8}
 
@@ -155,3 +162,56 @@ def test_a_fold_that_is_not_there_is_said_in_one_line(plan, fold):
     for ask in (plan.fold, lambda index: experiments.load_parts(plan, index)):
         with pytest.raises(SerError, match=rf"has folds 0 to \d+, found {fold}\.$"):
             ask(fold)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open():
+    yield
+    plt.close("all")
+
+
+def test_a_change_is_drawn_on_shared_axes_without_the_first_coefficient():
+    figure = plots.change(SOUND, 0.5 * SOUND[: RATE // 2], RATE, title="gain: -6 dB")
+    pictures = figure.axes[:6]
+    assert figure.get_suptitle() == "gain: -6 dB"
+    assert {ax.get_xlim() for ax in pictures} == {(0.0, 1.0)}
+    lower = next(ax for ax in figure.axes if ax.get_ylabel() == "MFCC index")
+    assert lower.get_ylim()[0] == 0.5
+    difference = pictures[2].images[0].get_array()
+    assert np.median(difference) == pytest.approx(-6.02, abs=0.05)
+
+
+def test_the_grid_has_a_place_for_every_emotion_and_speaker():
+    figure = plots.spectrogram_grid({("angry", "01"): SOUND, ("sad", "02"): 0.1 * SOUND}, RATE)
+    pictures = [ax.images for ax in figure.axes[:4]]
+    assert [len(found) for found in pictures] == [1, 0, 0, 1]
+    loudest = [float(found[0].get_array().max()) for found in pictures if found]
+    assert loudest[0] == pytest.approx(0)
+    assert loudest[1] == pytest.approx(-20, abs=0.1)
+
+
+def test_who_is_where_colours_each_speaker_by_its_part(plan):
+    ax = plots.who_is_where(plan.table, plan.folds)
+    grid = ax.collections[0].get_array().reshape(len(plan.folds), -1)
+    assert not np.isnan(np.asarray(grid, float)).any()
+    assert ax.get_xlabel() == f"speaker ({plan.table['speaker'].nunique()})"
+    for fold, row in zip(plan.folds, grid, strict=True):
+        tested = plan.table[plan.table["clip_id"].isin(fold.test)]["speaker"].nunique()
+        assert (row == 2).sum() == tested
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 30])
+def test_trainings_are_drawn_however_short(n_epochs):
+    falling = np.linspace(2, 1, n_epochs)
+    columns = ("loss", "val_loss", "accuracy", "val_accuracy", "uar", "val_uar")
+    history = pd.DataFrame(dict.fromkeys(columns, falling / 4))
+    for axes in (plots.trends(history), plots.compare_trainings({"one": history, "two": history})):
+        assert [ax.get_xlabel() for ax in axes] == ["epoch", "epoch"]
+    fitted = [line for line in plots.trends(history)[0].lines if len(line.get_xdata())]
+    assert len(fitted) == (2 if n_epochs > 2 else 0)
+
+
+@pytest.mark.parametrize("shape", [(120, 40), (4, 40), (40, 3)])
+def test_the_drawings_are_drawn(shape):
+    plots.cnn_lstm_attention(np.random.default_rng(0).normal(size=shape)).canvas.draw()
+    plots.speaker_independent_split().canvas.draw()
