@@ -178,7 +178,7 @@ def test_a_change_is_drawn_on_shared_axes_without_the_first_coefficient():
     lower = next(ax for ax in figure.axes if ax.get_ylabel() == "MFCC index")
     assert lower.get_ylim()[0] == 0.5
     difference = pictures[2].images[0].get_array()
-    assert np.median(difference) == pytest.approx(-6.02, abs=0.05)
+    assert np.median(np.asarray(difference)) == pytest.approx(-6.02, abs=0.05)
 
 
 def test_the_grid_has_a_place_for_every_emotion_and_speaker():
