@@ -73,6 +73,14 @@ class Plan:
         """Folder of one unit of work."""
         return self.runs_folder / f"fold-{fold}-seed-{seed}"
 
+    def fold(self, index: int) -> protocols.Fold:
+        """Give a fold by its index, from 0."""
+        if not 0 <= index < len(self.folds):
+            raise SerError(
+                f"protocol {self.protocol} has folds 0 to {len(self.folds) - 1}, found {index}."
+            )
+        return self.folds[index]
+
     @property
     def report_folder(self) -> Path:
         """Where the results go: into ``reports/local`` where they would replace other ones."""

@@ -24,7 +24,7 @@ from ser.experiments.reports import report
 from ser.experiments.units import finish, is_done, work
 from ser.features import dataset
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, shown, writing
+from ser.project import MODEL_FILE, shown, writing
 
 if TYPE_CHECKING:
     import keras
@@ -76,10 +76,7 @@ def train_fold(
         When the fold does not exist, no clip can be read, or the disk is full.
     """
     plan = plan.with_model(model)
-    if not 0 <= fold < len(plan.folds):
-        raise SerError(
-            f"protocol {plan.protocol} has folds 0 to {len(plan.folds) - 1}, found {fold}."
-        )
+    of_fold = plan.fold(fold)
     folder = plan.run_folder(fold, seed)
     if is_done(folder):
         return folder
@@ -88,7 +85,7 @@ def train_fold(
     from ser.training import fitting
 
     started_s = time.time()
-    there = [part for part in PARTS if getattr(plan.folds[fold], part)]
+    there = [part for part in PARTS if getattr(of_fold, part)]
     feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
     if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
@@ -202,17 +199,19 @@ def load_parts(
     Raises
     ------
     SerError
-        When no clip can be read, the disk is full, or the cache is damaged.
+        When the fold does not exist, no clip can be read, the disk is full, or the cache is
+        damaged.
     """
     from ser.training import batches
 
+    of_fold = plan.fold(fold)
     feature_set = dataset.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
     feature_set.verify()  # seconds at most; a damaged cache must not become a result
     codes = {name: code for code, name in enumerate(plan.recipe.classes)}
     labels = feature_set.table["label"].map(codes).to_numpy(np.int64)
     parts = {}
     for name in names:
-        clips = feature_set.positions(getattr(plan.folds[fold], name))
+        clips = feature_set.positions(getattr(of_fold, name))
         extra = feature_set.table["corpus"].isin(plan.recipe.extra_corpora).to_numpy()[clips]
         parts[name] = batches.Part(feature_set, clips, labels[clips], extra)
     return feature_set, parts

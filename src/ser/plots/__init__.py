@@ -17,6 +17,15 @@ from ser.plots.confidence import (
 from ser.plots.corpora import class_balance, speaker_levels
 from ser.plots.curves import precision_recall, roc
 from ser.plots.embedding import embedding
+from ser.plots.lessons import (
+    change,
+    cnn_lstm_attention,
+    compare_trainings,
+    speaker_independent_split,
+    spectrogram_grid,
+    trends,
+    who_is_where,
+)
 from ser.plots.relevance import relevance, shares
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
@@ -38,8 +47,11 @@ __all__ = [
     "architecture",
     "attention_over_spectrogram",
     "attention_over_waveform",
+    "change",
     "class_balance",
     "class_counts",
+    "cnn_lstm_attention",
+    "compare_trainings",
     "confidence_by_class",
     "confidence_histogram",
     "confusion_matrix",
@@ -63,11 +75,15 @@ __all__ = [
     "roc",
     "score_against",
     "shares",
+    "speaker_independent_split",
     "speaker_levels",
     "spectrogram",
+    "spectrogram_grid",
     "style",
     "timeline",
     "training_curves",
+    "trends",
     "use_style",
     "waveform",
+    "who_is_where",
 ]

@@ -1,0 +1,385 @@
+"""What notebooks 03 and 04 explain: features side by side, a split, a network, two trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from ser.config import FeatureConfig
+from ser.evaluation import polynomial_trend
+from ser.plots.sound import _features
+from ser.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    legend_outside,
+    new_axes,
+    percent_axis,
+)
+
+PART_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION}
+_PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
+_DYNAMIC_RANGE_DB = 80
+_LEAST_PICTURE = 20  # frames and features
+
+
+def spectrogram_grid(
+    clips: Mapping[tuple[str, str], np.ndarray],
+    sample_rate_hz: int,
+    *,
+    config: FeatureConfig = FeatureConfig(),
+) -> Figure:
+    """Draw log-mel spectrograms in a grid, all on one scale of time, frequency and level.
+
+    Parameters
+    ----------
+    clips : dict of (str, str) to ndarray of float, shape (n_samples,)
+        The names of row and column, to the waveform; a place without a clip stays empty.
+    sample_rate_hz : int
+        Rate of all of them.
+    config : FeatureConfig
+        Window, step and mel bands.
+    """
+    rows = list(dict.fromkeys(row for row, _ in clips))
+    columns = list(dict.fromkeys(column for _, column in clips))
+    values = {
+        place: _features(samples, sample_rate_hz, config, "log_mel")
+        for place, samples in clips.items()
+    }
+    loudest = max(float(found.max()) for found in values.values())
+    hop_s = config.hop_length / sample_rate_hz
+    longest_s = hop_s * max(len(found) for found in values.values())
+    figure, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        figsize=(9, 0.8 + 1.25 * len(rows)),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for (row, column), ax in np.ndenumerate(axes):
+        ax.grid(visible=False)
+        ax.set_facecolor("black")
+        found = values.get((rows[row], columns[column]))
+        if found is not None:
+            picture = ax.imshow(
+                found.T - loudest,
+                origin="lower",
+                aspect="auto",
+                cmap="magma",
+                vmin=-_DYNAMIC_RANGE_DB,
+                vmax=0,
+                extent=(0, len(found) * hop_s, 0, found.shape[1]),
+            )
+        ax.set(xlim=(0, longest_s), ylim=(0, config.n_mels))
+        if row == 0:
+            ax.set_title(columns[column])
+        if column == 0:
+            ax.set_ylabel(f"{rows[row]}\nmel band")
+    for ax in axes[-1]:
+        ax.set_xlabel("time (s)")
+    figure.colorbar(picture, ax=axes, label="level (dB re the loudest of all)", aspect=40, pad=0.02)
+    return figure
+
+
+def change(
+    before: np.ndarray,
+    after: np.ndarray,
+    sample_rate_hz: int,
+    *,
+    config: FeatureConfig = FeatureConfig(),
+    title: str = "",
+) -> Figure:
+    """Draw a waveform's features before and after a change, and the difference, on shared axes.
+
+    Parameters
+    ----------
+    before, after : ndarray of float, shape (n_samples,)
+        Full scale is -1 to 1; the lengths may differ, and the difference ends with the shorter.
+    sample_rate_hz : int
+        Rate of both.
+    config : FeatureConfig
+        How log-mel spectrogram and MFCC are computed. MFCC 0, the level, is left out of the lower
+        row: it is many times as large as all others.
+    title : str
+        What was changed, and how much.
+    """
+    figure, axes = plt.subplots(
+        2, 3, figsize=(10.5, 3.8), layout="constrained", sharex=True, sharey="row"
+    )
+    hop_s = config.hop_length / sample_rate_hz
+    kinds = (("log_mel", "mel band", "dB", 0), ("mfcc", "MFCC index", "value", 1))
+    for row, (kind, counted, unit, first) in zip(axes, kinds, strict=True):
+        pair = [_features(s, sample_rate_hz, config, kind)[:, first:] for s in (before, after)]
+        n_both = min(map(len, pair))
+        difference = pair[1][:n_both] - pair[0][:n_both]
+        widest = max(float(np.percentile(np.abs(difference), 99)), 1e-6)
+        if kind == "log_mel":
+            top = float(max(values.max() for values in pair))
+            look = {"cmap": "magma", "vmin": top - _DYNAMIC_RANGE_DB, "vmax": top}
+        else:
+            limit = float(np.percentile(np.abs(np.concatenate(pair)), 97))
+            look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+            widest = max(widest, limit / 4)  # else noise of the last digit looks like a change
+        apart = {"cmap": "PuOr_r", "vmin": -widest, "vmax": widest}
+        for ax, values, style in zip(row, (*pair, difference), (look, look, apart), strict=True):
+            n_frames, n_rows = values.shape
+            extent = (0, n_frames * hop_s, first - 0.5, first + n_rows - 0.5)
+            picture = ax.imshow(
+                values.T,
+                origin="lower",
+                aspect="auto",
+                extent=extent,
+                interpolation="nearest",
+                **style,
+            )
+            ax.grid(visible=False)
+            if ax is not row[0]:
+                label = f"change ({unit})" if ax is row[2] else unit
+                figure.colorbar(picture, ax=ax, label=label, pad=0.02, extend="both")
+        row[0].set_ylabel(counted)
+    longest_s = max(len(before), len(after)) / sample_rate_hz
+    for ax, name in zip(axes[0], ("original", "changed", "changed − original"), strict=True):
+        ax.set_title(name)
+        ax.set_xlim(0, longest_s)
+    for ax in axes[1]:
+        ax.set_xlabel("time (s)")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def speaker_independent_split(n_speakers: int = 10, n_clips: int = 8, seed: int = 1) -> Figure:
+    """Draw what a speaker-independent split is, beside the split over clips that leaks."""
+    rng = np.random.default_rng(seed)
+    parts = list(PART_COLOURS)
+    n_test, n_validation = round(0.3 * n_speakers), round(0.2 * n_speakers)
+    of_speaker = np.zeros(n_speakers, int)
+    of_speaker[-n_test:], of_speaker[-n_test - n_validation : -n_test] = 2, 1
+    over_speakers = np.repeat(of_speaker[:, None], n_clips, axis=1)
+    over_clips = rng.permutation(over_speakers.ravel()).reshape(over_speakers.shape)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained", sharey=True)
+    panels = (
+        (over_clips, "clips are dealt out: it leaks", "every voice is learned and then tested"),
+        (over_speakers, "speakers are dealt out: it cannot", "who is tested was never heard"),
+    )
+    for ax, (dealt, title, meaning) in zip(axes, panels, strict=True):
+        for (speaker, clip), part in np.ndenumerate(dealt):
+            ax.add_patch(
+                Rectangle((speaker + 0.1, clip + 0.1), 0.8, 0.8, color=PART_COLOURS[parts[part]])
+            )
+        ax.set(xlim=(0, n_speakers), ylim=(0, n_clips), title=title)
+        ax.set_xticks(np.arange(n_speakers) + 0.5, [str(i + 1) for i in range(n_speakers)])
+        ax.set_yticks([])
+        ax.set_xlabel(f"speaker\n{meaning}")
+        ax.grid(visible=False)
+        ax.spines["left"].set_visible(False)
+    axes[0].set_ylabel("clips of each speaker")
+    _part_legend(figure)
+    return figure
+
+
+def who_is_where(table: pd.DataFrame, folds: Sequence[Any], ax: Axes | None = None) -> Axes:
+    """Draw folds against speakers, coloured by the part that a speaker is in.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``clip_id`` and ``speaker``.
+    folds : sequence of Fold
+        As a plan has them.
+    """
+    speakers = sorted(table["speaker"].unique())
+    place = {speaker: number for number, speaker in enumerate(speakers)}
+    speaker_of = table.set_index("clip_id")["speaker"]
+    grid = np.full((len(folds), len(speakers)), np.nan)
+    for row, fold in enumerate(folds):
+        for code, part in enumerate(PART_COLOURS):
+            clips = list(getattr(fold, part))
+            grid[row, [place[name] for name in speaker_of[clips].unique()]] = code
+    ax = new_axes(ax, width=9, height=1.6 + 0.32 * min(len(folds), 30))
+    colours = ListedColormap(list(PART_COLOURS.values()))
+    ax.pcolormesh(grid, cmap=colours, vmin=0, vmax=2, edgecolors="white", linewidth=1)
+    ax.invert_yaxis()
+    ax.grid(visible=False)
+    every = -(-len(folds) // 30)
+    ax.set_yticks(np.arange(0, len(folds), every) + 0.5, [fold.name for fold in folds][::every])
+    names = [speaker.split("/")[-1] for speaker in speakers]
+    if len(names) <= 40:
+        turned = 90 if max(map(len, names)) > 2 else 0
+        ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=turned, fontsize=9)
+    else:
+        ax.set_xticks([])
+    ax.set_xlabel(f"speaker ({len(names)})")
+    _part_legend(ax.figure)
+    return ax
+
+
+def _part_legend(figure: Any) -> None:
+    handles = [Patch(color=PART_COLOURS[part], label=_PART_NAMES[part]) for part in PART_COLOURS]
+    figure.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=11)
+
+
+def cnn_lstm_attention(values: np.ndarray, n_pooled: int = 2) -> Figure:
+    """Draw what convolutions, LSTM and attention do to a clip's features, step by step.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_frames, n_features)
+        Features of one clip without padding, from which the pictures are made; their sizes are
+        not those of a certain model. Of so few values that they are no picture, chance is drawn.
+    n_pooled : int
+        How many blocks halve both axes.
+    """
+    if min(values.shape) < _LEAST_PICTURE:  # statistics of a clip are no picture
+        values = np.random.default_rng(0).normal(size=(80, 40)).cumsum(axis=0)
+    figure = plt.figure(figsize=(11, 4.6))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, 22), ylim=(0, 10.4))
+    ax.axis("off")
+    picture = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6)
+    _image(figure, picture.T, (0.5, 4.0, 4.6, 3.4))
+    ax.text(2.8, 3.5, "time →", ha="center", fontsize=10)
+    ax.text(0.25, 5.7, "features →", ha="center", va="center", rotation=90, fontsize=10)
+    maps = _feature_maps(picture, n_pooled)
+    for i, one in enumerate(maps):
+        _image(figure, one.T, (6.2 + 0.35 * i, 4.0 + 0.5 * i, 2.5, 1.7))
+    sequence = np.concatenate(maps, axis=1)[:10]
+    for i, vector in enumerate(sequence):
+        _image(figure, vector[:, None], (10.75 + 0.42 * i, 3.7, 0.3, 3.9))
+    for y, turn, colour in ((8.1, 1, BLUE), (3.2, -1, GREEN)):
+        ends = [(10.8, y), (14.95, y)][::turn]
+        _arrow(ax, ends[0], ends[1], colour)
+    ax.text(12.9, 8.4, "one LSTM reads forwards", ha="center", color=BLUE, fontsize=10)
+    ax.text(12.9, 2.6, "one reads backwards", ha="center", color=GREEN, fontsize=10)
+    strength = np.exp(1.6 * np.abs(sequence).mean(axis=1) / np.abs(sequence).mean())
+    shares = strength / strength.sum()
+    for i, share in enumerate(shares):
+        height = 3.4 * share / shares.max()
+        ax.add_patch(Rectangle((16.1 + 0.27 * i, 4.0), 0.2, height, color=VERMILION, alpha=0.8))
+    ax.text(17.4, 3.5, "a weight for each step", ha="center", fontsize=10, color=VERMILION)
+    for i, (name, share) in enumerate((("angry", 0.7), ("sad", 0.1), ("…", 0.2))):
+        ax.add_patch(Rectangle((20.0, 6.6 - 1.1 * i), 1.7 * share, 0.55, color=BLUE))
+        ax.text(20.0, 6.4 - 1.1 * i, name, va="top", fontsize=10)
+    for start, end in ((5.25, 6.05), (9.85, 10.6), (15.15, 15.95), (18.95, 19.8)):
+        _arrow(ax, (start, 5.6), (end, 5.6), GREY)
+    titles = (
+        (2.8, "1  what comes in", "a picture of the clip:\nframes × features"),
+        (7.8, "2  convolutions", "small patterns, in many\nmaps, ever coarser"),
+        (12.9, "3  a sequence", "each step: what all maps\nfound at that time"),
+        (17.4, "4  attention", "the sum of the steps,\neach times its weight"),
+        (20.9, "5  answer", "probabilities\nthat sum to 1"),
+    )
+    for x, title, meaning in titles:
+        ax.text(x, 9.6, title, ha="center", fontsize=12, fontweight="bold")
+        ax.text(x, 0.9, meaning, ha="center", va="center", fontsize=10.5, linespacing=1.4)
+    return figure
+
+
+def _feature_maps(picture: np.ndarray, n_pooled: int) -> list[np.ndarray]:
+    """Convolve with four small kernels and pool, as an untrained network with hand-made ones."""
+    kernels = ([[1, 1, 1]] * 3, [[-1, 0, 1]] * 3, np.transpose([[-1, 0, 1]] * 3), np.eye(3))
+    maps = []
+    for kernel in kernels:
+        windows = np.lib.stride_tricks.sliding_window_view(picture, (3, 3))
+        found = np.maximum(np.einsum("ijkl,kl->ij", windows, np.asarray(kernel, float)), 0)
+        for _ in range(n_pooled):
+            rows, columns = (max(2, 2 * (n // 2)) for n in found.shape)
+            if min(found.shape) < 2:
+                break
+            found = found[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).max(axis=(1, 3))
+        maps.append(found)
+    return maps
+
+
+def _image(figure: Figure, values: np.ndarray, place: tuple[float, float, float, float]) -> None:
+    """Put a picture at (left, bottom, width, height) in units of the drawing."""
+    x, y, width, height = place
+    inset = figure.add_axes((x / 22, y / 10.4, width / 22, height / 10.4))
+    limit = float(np.percentile(np.abs(values), 98)) or 1.0
+    inset.imshow(values, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
+    inset.set(xticks=[], yticks=[])
+    for spine in inset.spines.values():
+        spine.set(visible=True, color="white", linewidth=0.8)
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    style: Any = {"arrowstyle": "-|>", "mutation_scale": 15, "linewidth": 1.6, "color": colour}
+    ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
+
+
+_CURVES = (("loss", "loss (nats)"), ("uar", "UAR (%)"))
+
+
+def compare_trainings(
+    histories: Mapping[str, pd.DataFrame], axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw loss and UAR of several trainings: validation as lines, training as thin dashes.
+
+    Parameters
+    ----------
+    histories : dict of str to DataFrame
+        A name for each, and its rows: ``loss``, ``uar``, ``val_loss``, ``val_uar``.
+    axes : ndarray of two Axes, optional
+        A new figure where left out.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
+    for ax, (column, label) in zip(axes, _CURVES, strict=True):
+        for colour, (name, history) in zip(
+            (BLUE, VERMILION, GREEN), histories.items(), strict=False
+        ):
+            epochs = np.arange(1, len(history) + 1)
+            ax.plot(epochs, history[column], color=colour, ls="--", lw=1, label=f"{name}: training")
+            ax.plot(epochs, history[f"val_{column}"], color=colour, label=f"{name}: validation")
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend_outside(ax, "below")
+    axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(0, 1)
+    percent_axis(axes[1])
+    return axes
+
+
+def trends(history: pd.DataFrame, axes: np.ndarray | None = None, *, degree: int = 2) -> np.ndarray:
+    """Draw polynomials through loss and accuracy of training and validation, epochs as dots.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, one row for each epoch.
+    axes : ndarray of two Axes, optional
+        A new figure where left out.
+    degree : int
+        Of the polynomials; with no more epochs than that there are only dots.
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    epochs = np.arange(1, len(history) + 1)
+    panels = (("loss", "loss (nats)"), ("accuracy", "accuracy (%)"))
+    for ax, (quantity, label) in zip(axes, panels, strict=True):
+        curves = ((quantity, "training", BLUE), (f"val_{quantity}", "validation", VERMILION))
+        for column, name, colour in curves:
+            ax.scatter(epochs, history[column], s=14, color=colour, alpha=0.45)
+            ax.plot([], [], color=colour, label=name)
+            if len(history) > degree:
+                fitted = np.polyval(polynomial_trend(history, column, degree), epochs)
+                ax.plot(epochs, fitted, color=colour)
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend()
+    axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(0, 1)
+    percent_axis(axes[1])
+    return axes
