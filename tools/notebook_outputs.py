@@ -1,7 +1,7 @@
 """Outputs of notebooks as they are committed: clean, and known to belong to their code.
 
 A notebook's metadata holds a digest of its code cells (parameters included), and of the committed
-reports that they read, as both were when the outputs were made. `stale` says what has changed since.
+reports that they read, as both were when the outputs were made. `stale` says what changed since.
 """
 
 import functools
@@ -136,7 +136,7 @@ def _lasting(text: str, cell_id: str) -> str:
 
 
 def texts(notebook: NotebookNode) -> list[tuple[str, str]]:
-    """Give everything that can be read in the outputs, with the cell's id; no pictures, no sound."""
+    """Give all that can be read in the outputs, with the cell's id; no pictures, no sound."""
     found = []
     for cell in code_cells(notebook):
         for output in cell.outputs:
@@ -146,7 +146,9 @@ def texts(notebook: NotebookNode) -> list[tuple[str, str]]:
                 found.append((cell.id, "\n".join(output.traceback)))
             else:
                 kinds = [kind for kind in output.data if kind.startswith("text/")]
-                read = (re.sub(r"base64,[A-Za-z0-9+/=\s]+", "", output.data[kind]) for kind in kinds)
+                read = (
+                    re.sub(r"base64,[A-Za-z0-9+/=\s]+", "", output.data[kind]) for kind in kinds
+                )
                 found += [(cell.id, text) for text in read]
     return found
 

@@ -19,7 +19,7 @@ HOST = "https://github.com/"
 COLAB = "https://colab.research.google.com/github/"
 EXTRAS = {"09_tuning": "tune"}  # what a notebook needs installed, where it is not [train]
 TEXTS = (".cff", ".html", ".ipynb", ".md", ".py", ".rst", ".toml", ".txt", ".yml")
-SET_UP = '''import sys
+SET_UP = """import sys
 
 USE_DRIVE = False  # in Colab: True keeps everything in your Google Drive
 if "google.colab" in sys.modules:
@@ -31,7 +31,7 @@ if "google.colab" in sys.modules:
     ![ -d {name} ] || git clone --quiet --depth 1 {host}{owner}/{name}.git
     %cd {name}
     !git pull --quiet --ff-only
-    %pip install --quiet .[{extra}]'''
+    %pip install --quiet .[{extra}]"""
 
 
 def declared(root: Path = ROOT) -> tuple[str, str]:
@@ -66,7 +66,9 @@ def set_up(notebook: str, owner: str, name: str) -> str:
 def badge(notebook: str, owner: str, name: str) -> str:
     """Write the Colab badge of a notebook."""
     address = f"{COLAB}{owner}/{name}/blob/main/notebooks/{notebook}.ipynb"
-    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+    )
 
 
 def disagreements(root: Path = ROOT) -> list[str]:
