@@ -1,13 +1,14 @@
 """What a notebook calls: parameters become a plan, a fit of one's own a run, a run is opened."""
 
 import dataclasses
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser import experiments, models, plots, training
+from ser import corpora, experiments, models, plots, training
 from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.models import backend
@@ -74,6 +75,19 @@ def test_what_is_not_allowed_is_answered_in_one_line(project, options, message):
     with pytest.raises(SerError, match=message) as caught:
         experiments.prepare("mfcc-attention", **options)
     assert "\n" not in str(caught.value)
+
+
+def test_an_own_corpus_that_was_edited_is_read_anew(project, tmp_path, demo_shelf):
+    for clip in sorted((demo_shelf / "demo").rglob("*.opus")):
+        folder = tmp_path / "mine" / ("loud" if "-05-" in clip.name else "soft")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, folder)
+    speaker = {"speaker": r"-(\d\d)\."}
+    for labels, classes in ({}, ("loud", "soft")), ({"soft": "quiet"}, ("loud", "quiet")):
+        name = corpora.from_folder(tmp_path / "mine", labels=labels, **speaker)
+        plan = experiments.prepare("mfcc-attention", corpora=name)
+        assert plan.recipe.classes == classes
+        assert set(plan.table["label"]) == set(classes)
 
 
 def test_the_kept_recipe_is_gone_on_from(project):
