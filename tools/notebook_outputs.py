@@ -175,8 +175,8 @@ def problems(notebook: NotebookNode) -> list[str]:
         if any(WIDGET in output.get("data", {}) for output in cell.outputs):
             found.append(f"cell {cell.id} shows a widget, which is dead in a committed notebook")
     for cell_id, text in texts(notebook):
-        if warned := re.search(r".*(?:\w*Warning\b|WARNING|Traceback).*", text):
-            found.append(f"cell {cell_id} shows a warning: {warned[0][:200]}")
+        if warned := re.search(r".{0,99}(?:Warning\b|WARNING|Traceback).{0,99}", text):
+            found.append(f"cell {cell_id} shows a warning: {warned[0]}")
         if places := absolute_paths(text):
             found.append(f"cell {cell_id} shows absolute paths: {', '.join(places)}")
     counts = [cell.execution_count for cell in code_cells(notebook)]

@@ -5,6 +5,7 @@ Prints a table, and writes it to reports/notebooks.csv.
 
 import ast
 import csv
+import io
 import re
 import statistics
 import sys
@@ -25,7 +26,8 @@ def is_plumbing(source: str) -> bool:
 
 def words(markdown: str) -> int:
     """Count the words of prose: without links' addresses, badges, and what is code."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)|```.*?```|`[^`]*`", r" \1 ", markdown, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`", " ", markdown, flags=re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r" \1 ", text)
     return len(re.findall(r"[^\W\d_][\w'’-]*", text))
 
 
@@ -53,14 +55,20 @@ def count(notebook: nbformat.NotebookNode) -> dict[str, Any]:
     }
 
 
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Write the table as text."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def main() -> int:
     """Count all notebooks."""
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
     rows = [{"notebook": f.stem, **count(nbformat.read(f, as_version=4))} for f in files]
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    TABLE.write_text(as_csv(rows), encoding="utf-8")
     for row in [{name: name for name in rows[0]}, *rows]:
         first, *others = row.items()
         print(f"{first[1]:24s}" + "".join(f"{value:>{len(name) + 2}}" for name, value in others))

@@ -13,6 +13,7 @@ from typing import Any
 import nbclient
 import nbformat
 import notebook_outputs
+import notebook_stats
 import papermill
 
 from ser.project import paths, shown
@@ -86,6 +87,7 @@ def commit(names: list[str], folder: Path) -> str:
         write(done[-1:])
         print(f"    {time.perf_counter() - began:.0f} s", flush=True)
     write(done)  # again: a later one may have made reports that an earlier one reads
+    notebook_stats.main()
     return ""
 
 
