@@ -58,13 +58,16 @@ PARAMETERS = {  # at the least: what people change, `make run` and papermill's -
     "00_quickstart": {"PATH", "N_MFCC", "LSTM_UNITS", "EPOCHS", "LEARNING_RATE", "SEED"},
     "01_download": {"CORPORA", "SOURCE", "EMOTIONS"},
     "02_metadata": {"CORPORA"},
-    "03_features": {"CORPORA", "RECIPE", "CLASSES", "N_MFCC", "SEED"},
+    "03_features": {
+        *("RECIPE", "CORPORA", "CLASSES", "FEATURES", "N_MFCC", "N_MELS", "N_FRAMES"),
+        *("AUGMENTATIONS", "N_VARIANTS", "EMOTIONS", "SEED"),
+    },
     "04_training": {
-        *("CORPORA", "RECIPE", "CLASSES", "PROTOCOL", "FOLD", "SEED"),
-        *("EPOCHS", "BATCH_SIZE", "LEARNING_RATE"),
+        *("RECIPE", "CORPORA", "CLASSES", "PROTOCOL", "FOLD", "SEED", "EPOCHS", "BATCH_SIZE"),
+        *("LEARNING_RATE", "FILTERS", "LSTM_UNITS", "DROPOUT"),
     },
     "05_evaluation": {"RUN"},
-    "06_inference": {"RUN", "PATH"},
+    "06_inference": {"PATH", "RECORD", "MODEL", "RUN", "RIGHT"},
     "07_leakage_ladder": {"RECIPE", "CORPORA", "FAST"},
     "08_from_scratch": {"RECIPE", "CORPORA", "EPOCHS", "SPEAKERS", "FOLDS"},
     "09_tuning": {"RECIPE", "CORPORA", "EPOCHS", "TRIALS"},
@@ -194,6 +197,8 @@ SMALL = {  # what a reader may set, as small as it goes
     "CORPORA": "demo",
     "CLASSES": "angry, neutral, sad",
     "EPOCHS": 2,
+    "N_VARIANTS": 1,
+    "COMPARE": False,
     "TRIALS": 4,
     "RECORD": True,
     "VARIANTS": 0,
@@ -452,19 +457,26 @@ def some_clip(root):
 
 
 OTHER = {  # other values than those of `SMALL`, or than the notebook's own
+    "AUGMENTATIONS": {"noise": 1.0},
     "BATCH_SIZE": 16,
     "CLASSES": "angry, sad",
     "CLIPS": 10,
+    "COMPARE": True,
     "CORPORA": own_corpus,
     "DROPOUT": 0.1,
     "EMOTIONS": "angry, neutral",
     "EPOCHS": 3,
+    "FEATURES": ["mfcc", "chroma"],
+    "FILTERS": [4, 8],
     "FOLD": 1,
     "LEARNING_RATE": 0.01,
     "LSTM_UNITS": 8,
     "MISTAKES": 2,
     "MODEL": "models/small",
+    "N_FRAMES": 100,
+    "N_MELS": 64,
     "N_MFCC": 13,
+    "N_VARIANTS": 2,
     "PATH": some_clip,
     "PROTOCOL": Refused("savee-loso"),
     "QUIET_DB": 15,
@@ -473,13 +485,12 @@ OTHER = {  # other values than those of `SMALL`, or than the notebook's own
     "RIGHT": 0.95,
     "RUN": older_run,
     "SEED": 1,
-    "VARIANTS": 1,
 }
 EDITED = ("03_features", "04_training", "05_evaluation", "06_inference")
 
 
 def result(notebook, root):
-    """What a run of a notebook gives: pictures, texts, the kept recipe, the newest run."""
+    """Give what a run of a notebook made: pictures, texts, the kept recipe, predictions."""
     pictures = [
         output.data[kind]
         for cell in code_cells(notebook)
@@ -490,16 +501,17 @@ def result(notebook, root):
     kept = root / "data" / "processed" / "recipe.json"
     recipe = stable_hash(load_recipe(kept)) if kept.is_file() else ""
     runs = sorted(root.glob("models/runs/*/*/fold-*/run.json"), key=lambda f: f.stat().st_mtime_ns)
-    run = [(runs[-1].parent.name, (runs[-1].parent / "predictions.csv").read_bytes())] * bool(runs)
+    predictions = [(run.parent / "predictions.csv").read_bytes() for run in runs[-1:]]
     texts = [text for _, text in notebook_outputs.texts(notebook)]
-    return {"pictures": pictures, "recipe": recipe, "run": run, "texts": texts}
+    return {"pictures": pictures, "recipe": recipe, "predictions": predictions, "texts": texts}
 
 
 COUNTS = {  # what must differ; texts alone may differ by the name of a setting
     "03_features": ("recipe", "pictures"),
-    "04_training": ("run",),
+    "04_training": ("predictions",),
     "05_evaluation": ("pictures", "texts"),
     "06_inference": ("pictures", "texts"),
+    "COMPARE": ("pictures",),
 }
 EACH = [(name, parameter) for name in EDITED for parameter in parameters_of(name)]
 
@@ -538,7 +550,8 @@ def test_another_value_another_result(
         assert "\n" not in caught.value.evalue
         return
     found = result(reader.run(name, root, **{parameter: value}), root)
-    assert any(found[kind] != as_it_stands(name)[kind] for kind in COUNTS[name])
+    kinds = COUNTS.get(parameter, COUNTS[name])
+    assert any(found[kind] != as_it_stands(name)[kind] for kind in kinds)
 
 
 @pytest.mark.slow
