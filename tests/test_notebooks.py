@@ -267,7 +267,7 @@ def reader():
 
 
 def check_run(name, notebook, root):
-    assert notebook_outputs.problems(notebook) == []
+    assert notebook_outputs.problems(notebook, max_bytes=2 * notebook_outputs.MAX_BYTES) == []
     shown = " ".join(text.lower() for _, text in notebook_outputs.texts(notebook))
     assert any(word in shown for word in DEMO)
     for pattern in WRITTEN.get(name, ()):

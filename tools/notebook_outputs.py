@@ -161,7 +161,7 @@ def absolute_paths(text: str) -> list[str]:
     return sorted({place for place in places if len(place) > 1 and place in text})
 
 
-def problems(notebook: NotebookNode) -> list[str]:
+def problems(notebook: NotebookNode, max_bytes: int = MAX_BYTES) -> list[str]:
     """Say, a line each, what must not be committed."""
     found = []
     for cell in code_cells(notebook):
@@ -182,8 +182,8 @@ def problems(notebook: NotebookNode) -> list[str]:
     counts = [cell.execution_count for cell in code_cells(notebook)]
     if counts not in ([None] * len(counts), list(range(1, len(counts) + 1))):
         found.append(f"cells were not run once each from top to bottom: {counts}")
-    if (size := len(as_text(notebook).encode())) >= MAX_BYTES:
-        found.append(f"{size / 1e6:.2f} MB; less than {MAX_BYTES / 1e6:.0f} MB is wanted")
+    if (size := len(as_text(notebook).encode())) >= max_bytes:
+        found.append(f"{size / 1e6:.2f} MB; less than {max_bytes / 1e6:.0f} MB is wanted")
     return found
 
 
