@@ -131,6 +131,7 @@ FACTS = {
         "4.04": "174 frames of 512 samples at 22,050 Hz, in seconds",
     },
     "05_evaluation": {
+        "0.02": "a setting to try",
         "0.5": "the area under the ROC curve of guessing: Fawcett (2006)",
         "70 %": "what calibrated means, by an example",
     },
