@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import notebook_outputs  # noqa: E402
 import repository  # noqa: E402
+import run_notebooks  # noqa: E402
 
 FOLDER = ROOT / "notebooks"
 MAIN_LINE = (
@@ -561,3 +562,41 @@ def test_the_same_values_the_same_result(name, reader, trained, as_it_stands, tm
     root = project_of(trained, tmp_path / "project")
     found = result(reader.run(name, root), root)
     assert all(found[kind] == as_it_stands(name)[kind] for kind in COUNTS[name] if kind != "texts")
+
+
+# The tool that runs them for committing
+
+
+def tiny_notebook(folder, source):
+    cells = [nbformat.v4.new_code_cell("import sys"), nbformat.v4.new_code_cell(source)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    cells[1].outputs = [nbformat.v4.new_output("stream", text="of an older run\n")]
+    (folder / "tiny.ipynb").write_text(notebook_outputs.as_text(notebook), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("print('fine')", ""),
+        ("1 / 0", "ZeroDivisionError"),
+        ("sys.stderr.write('beware')", "wrote on stderr: beware"),
+        ("print(sys.executable, '/home/me')", "shows absolute paths"),
+    ],
+)
+def test_what_is_committed_ran_and_is_clean(source, problem, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(run_notebooks.notebook_stats, "main", lambda: 0)
+    tiny_notebook(tmp_path, source)
+    before = (tmp_path / "tiny.ipynb").read_text(encoding="utf-8")
+    said = run_notebooks.commit(["tiny"], tmp_path / "aside")
+    after = (tmp_path / "tiny.ipynb").read_text(encoding="utf-8")
+    if problem:
+        assert problem in said
+        assert after == before
+        assert (tmp_path / "aside" / "tiny.ipynb").is_file()
+    else:
+        assert said == ""
+        notebook = read("tiny", tmp_path)
+        assert [text for _, text in notebook_outputs.texts(notebook)] == ["fine\n"]
+        assert [cell.execution_count for cell in notebook.cells] == [1, 2]
+        assert notebook_outputs.stale(notebook) == []
