@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from ser import corpora, experiments, models, plots, training
+from ser.config import CUSTOM, changed
 from ser.corpora import metadata
 from ser.experiments import recipes
+from ser.features import augment
 from ser.models import backend
 from ser.project import SerError, paths
 
@@ -175,6 +177,23 @@ def test_a_recorded_run_is_the_newest_and_replaces_its_like(project):
     assert experiments.open_run("mfcc-attention-demo").folder == first
     # and `run` does not take it for its own
     assert not plan.with_model(build).run_folder(0, 0).exists()
+
+
+def test_a_run_of_an_own_augmentation_is_opened_where_that_is_not(project):
+    @augment.register("quieter")
+    def quieter(samples, sample_rate_hz, rng):
+        return samples / 2
+
+    settings = {"training.epochs": 1, "augmentation.custom_p": {"quieter": 1.0}}
+    plan = prepare(changes={**settings, "augmentation.n_variants": 1})
+    folder = experiments.train_fold(plan, 0, 0, model=build, every=0)
+    del CUSTOM["augmentations"]["quieter"]  # as in another process
+    run = experiments.open_run()
+    assert run.folder == folder
+    assert run.recipe.augmentation.custom_p == {"quieter": 1.0}
+    assert experiments.metrics_of(folder)["n_clips"] > 0
+    with pytest.raises(SerError, match="no augmentation named 'quieter'"):
+        changed(run.recipe, {"training.epochs": 2})
 
 
 def test_a_run_that_is_not_there(project):

@@ -293,7 +293,7 @@ def open_run(which: str | Path | None = None) -> Run:
         )
     folder = found[0]
     card = read_json(folder / RUN_FILE)
-    recipe = from_dict(Recipe, card["recipe"], source=str(folder))
+    recipe = from_dict(Recipe, card["recipe"], source=str(folder), stored=True)
     files = {part: folder / f"predictions-{part}.csv" for part in PARTS}
     files["test"] = folder / "predictions.csv"
     predictions = {part: pd.read_csv(file) for part, file in files.items() if file.is_file()}
