@@ -429,6 +429,9 @@ def test_another_augmentation_is_what_is_trained(reader, tmp_path, monkeypatch):
     assert set(root.glob("models/runs/plain/*")) == plain
     run = newest_run(root, monkeypatch)
     assert (run.recipe.name, run.folder.parent) == ("mine", after.parents[1])
+    evaluated = reader.run("05_evaluation", root)
+    shown = "\n".join(text for _, text in notebook_outputs.texts(evaluated))
+    assert run.folder.parent.name in shown
 
 
 # Each advertised parameter: another value, another result.
@@ -466,7 +469,7 @@ OTHER = {  # other values than those of `SMALL`, or than the notebook's own
     "COMPARE": True,
     "CORPORA": own_corpus,
     "DROPOUT": 0.1,
-    "EMOTIONS": "angry, neutral",
+    "EMOTIONS": "sad, angry",
     "EPOCHS": 3,
     "FEATURES": ["mfcc", "chroma"],
     "FILTERS": [4, 8],
@@ -482,7 +485,7 @@ OTHER = {  # other values than those of `SMALL`, or than the notebook's own
     "PATH": some_clip,
     "PROTOCOL": Refused("savee-loso"),
     "QUIET_DB": 15,
-    "RECIPE": "mfcc-attention",
+    "RECIPE": "mfcc-attention-2-augmented",
     "RECORD": False,
     "RIGHT": 0.95,
     "RUN": older_run,
