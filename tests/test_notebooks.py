@@ -477,7 +477,7 @@ OTHER = {  # other values than those of `SMALL`, or than the notebook's own
     "LEARNING_RATE": 0.01,
     "LSTM_UNITS": 8,
     "MISTAKES": 2,
-    "MODEL": "models/small",
+    "MODEL": str(ROOT / "models" / "small"),
     "N_FRAMES": 100,
     "N_MELS": 64,
     "N_MFCC": 13,
