@@ -1,5 +1,6 @@
-# make run        notebooks 01 to 06, top to bottom, on the embedded demo corpus
+# make run        notebooks 00 to 06 and 12, top to bottom, on the embedded demo corpus
 # make run CORPORA=ravdess      the same on real speech (or ravdess,crema_d,tess,savee, or all)
+# RECIPE=… and EPOCHS=… beside it: another recipe, and another number of epochs than its own
 # make lab        JupyterLab
 # make test       style, types, and every test that is quick and needs nothing but this folder
 # make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
@@ -10,21 +11,22 @@
 
 PYTHON ?= python3
 CORPORA ?= demo
-RECIPE ?= mfcc-attention-augmented
-# the demo corpus is for seeing that all works: 15 epochs do; 0 means the recipe's own
-EPOCHS ?= $(if $(filter demo,$(CORPORA)),15,0)
+RECIPE ?=
+EPOCHS ?=
 EXTRAS ?=
 comma := ,
 VENV := .venv
 TESTABLE := $(VENV)/installed-test$(addprefix -,$(subst $(comma),-,$(EXTRAS)))
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL = 3
-NOTEBOOKS := 01_download 02_metadata 03_features 04_training 05_evaluation 06_inference
+NOTEBOOKS := 00_quickstart 01_download 02_metadata 03_features 04_training 05_evaluation \
+	06_inference 12_make_it_yours
 
 .PHONY: run test test-real test-slow lab bench lint clean
 
 run: $(VENV)/installed
-	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" --recipe "$(RECIPE)" --epochs $(EPOCHS) $(NOTEBOOKS)
+	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" $(if $(RECIPE),--recipe "$(RECIPE)") \
+		$(if $(EPOCHS),--epochs $(EPOCHS)) $(NOTEBOOKS)
 
 # two workers with a core each: threads that wait for one another would only slow them down
 test test-real test-slow: export OMP_NUM_THREADS = 1

@@ -1,15 +1,18 @@
 """What a notebook calls: parameters become a plan, a fit of one's own a run, a run is opened."""
 
 import dataclasses
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser import experiments, models, plots, training
+from ser import corpora, experiments, models, plots, training
+from ser.config import CUSTOM, changed
 from ser.corpora import metadata
 from ser.experiments import recipes
+from ser.features import augment
 from ser.models import backend
 from ser.project import SerError, paths
 
@@ -74,6 +77,19 @@ def test_what_is_not_allowed_is_answered_in_one_line(project, options, message):
     with pytest.raises(SerError, match=message) as caught:
         experiments.prepare("mfcc-attention", **options)
     assert "\n" not in str(caught.value)
+
+
+def test_an_own_corpus_that_was_edited_is_read_anew(project, tmp_path, demo_shelf):
+    for clip in sorted((demo_shelf / "demo").rglob("*.opus")):
+        folder = tmp_path / "mine" / ("loud" if "-05-" in clip.name else "soft")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, folder)
+    speaker = {"speaker": r"-(\d\d)\."}
+    for labels, classes in ({}, ("loud", "soft")), ({"soft": "quiet"}, ("loud", "quiet")):
+        name = corpora.from_folder(tmp_path / "mine", labels=labels, **speaker)
+        plan = experiments.prepare("mfcc-attention", corpora=name)
+        assert plan.recipe.classes == classes
+        assert set(plan.table["label"]) == set(classes)
 
 
 def test_the_kept_recipe_is_gone_on_from(project):
@@ -163,6 +179,23 @@ def test_a_recorded_run_is_the_newest_and_replaces_its_like(project):
     assert experiments.open_run("mfcc-attention-demo").folder == first
     # and `run` does not take it for its own
     assert not plan.with_model(build).run_folder(0, 0).exists()
+
+
+def test_a_run_of_an_own_augmentation_is_opened_where_that_is_not(project):
+    @augment.register("quieter")
+    def quieter(samples, sample_rate_hz, rng):
+        return samples / 2
+
+    settings = {"training.epochs": 1, "augmentation.custom_p": {"quieter": 1.0}}
+    plan = prepare(changes={**settings, "augmentation.n_variants": 1})
+    folder = experiments.train_fold(plan, 0, 0, model=build, every=0)
+    del CUSTOM["augmentations"]["quieter"]  # as in another process
+    run = experiments.open_run()
+    assert run.folder == folder
+    assert run.recipe.augmentation.custom_p == {"quieter": 1.0}
+    assert experiments.metrics_of(folder)["n_clips"] > 0
+    with pytest.raises(SerError, match="no augmentation named 'quieter'"):
+        changed(run.recipe, {"training.epochs": 2})
 
 
 def test_a_run_that_is_not_there(project):

@@ -8,6 +8,7 @@ settings name (`ser.features.register`, `ser.features.augment.register`).
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import hashlib
 import json
@@ -49,8 +50,15 @@ T = TypeVar("T")
 CUSTOM: dict[str, dict[str, Callable[..., Any]]] = {"features": {}, "augmentations": {}}
 
 
+_STORED: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "what was stored may name what another process registered"
+)
+
+
 def _check_known(what: str, names: Any, built_in: tuple[str, ...] = ()) -> None:
     """Refuse names that are neither built in nor registered."""
+    if _STORED.get(False):
+        return
     allowed = (*built_in, *CUSTOM[what])
     where = "ser.features" if what == "features" else "ser.features.augment"
     for name in names:
@@ -402,18 +410,22 @@ def to_dict(config: Any) -> dict[str, Any]:
     return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
-def from_dict(kind: type[T], values: Any, *, source: str = "settings") -> T:
+def from_dict(kind: type[T], values: Any, *, source: str = "settings", stored: bool = False) -> T:
     """Check plain values and make a settings dataclass of them; older recipes are read too.
 
     Fields that are missing have their default. SerError, which begins with `source`, when a field
-    is unknown or holds a wrong value.
+    is unknown or holds a wrong value. With `stored`, features and augmentations may be named that
+    another process registered: a finished run can be looked at without them.
     """
     if kind is Recipe and isinstance(values, dict):
         values = _up_to_date(values)
+    before = _STORED.set(stored)
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise SerError(f"{source}: {_first_problem(kind, error)}") from error
+    finally:
+        _STORED.reset(before)
 
 
 # Fields that recipes no longer have, with the value that says the same as their absence.
@@ -523,5 +535,6 @@ def _sources(part: Any) -> list[str]:
     if isinstance(part, FeatureConfig):
         used = [CUSTOM["features"][name] for name in part.kinds if name in CUSTOM["features"]]
     elif isinstance(part, AugmentationConfig):
-        used = [CUSTOM["augmentations"][name] for name in sorted(part.custom_p)]
+        here = CUSTOM["augmentations"]
+        used = [here[name] for name in sorted(part.custom_p) if name in here]
     return [code_hash(function) for function in used]

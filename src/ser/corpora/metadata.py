@@ -220,9 +220,13 @@ def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True
 
 
 def _unusable(table: pd.DataFrame) -> pd.Series:
-    flagged = table["flags"].str.contains(r"\b(?:silent|label_conflict)\b", regex=True)
+    """Tell what is silent, contradicts another of these clips, or is another speaker's."""
+    silent = table["flags"].str.contains(r"\bsilent\b", regex=True)
+    emotion = table["emotion"].where(table["emotion"] != "", table["emotion_raw"])
+    same_sound = table["pcm_sha256"]  # a reader's copies, under other labels, are no contradiction
+    at_odds = emotion.groupby(same_sound).transform("nunique") > 1
     first_speaker = table.groupby("pcm_sha256")["speaker"].transform("first")
-    return flagged | (table["speaker"] != first_speaker)
+    return silent | at_odds | (table["speaker"] != first_speaker)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

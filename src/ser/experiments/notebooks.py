@@ -13,7 +13,7 @@ import pandas as pd
 from ser import corpora as all_corpora
 from ser import plots
 from ser.config import Recipe, changed, from_dict, load_recipe, stable_hash, to_dict
-from ser.corpora import metadata
+from ser.corpora import metadata, registry
 from ser.corpora.download import download
 from ser.experiments import recipes
 from ser.experiments.plans import PARTS, Plan, plan
@@ -128,13 +128,13 @@ def _corpora(recipe: Recipe, wanted: str | Iterable[str] | None) -> tuple[str, .
 
 
 def _table(recipe: Recipe) -> pd.DataFrame:
-    """Read the metadata table; make it anew where it lacks a corpus."""
+    """Read the metadata table; make it anew where it lacks a corpus, or for a reader's own."""
     wanted = (*recipe.corpora, *recipe.extra_corpora)
     known: tuple[str, ...] = ()
     if paths().metadata.exists():
         table = metadata.read_table()
         known = tuple(dict.fromkeys(table["corpus"]))
-        if set(wanted) <= set(known):
+        if set(wanted) <= set(known) & set(registry.BUILT_IN):  # an own one may have been edited
             return table
     if "demo" in wanted:
         download("demo", progress=False, say=lambda text: None)
@@ -293,7 +293,7 @@ def open_run(which: str | Path | None = None) -> Run:
         )
     folder = found[0]
     card = read_json(folder / RUN_FILE)
-    recipe = from_dict(Recipe, card["recipe"], source=str(folder))
+    recipe = from_dict(Recipe, card["recipe"], source=str(folder), stored=True)
     files = {part: folder / f"predictions-{part}.csv" for part in PARTS}
     files["test"] = folder / "predictions.csv"
     predictions = {part: pd.read_csv(file) for part, file in files.items() if file.is_file()}

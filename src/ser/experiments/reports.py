@@ -144,7 +144,7 @@ def recipe_of(folder: Path) -> Recipe:
     folder = Path(folder)
     run = folder / RUN_FILE
     values = read_json(run)["recipe"] if run.exists() else read_json(folder / "recipe.json")
-    return from_dict(Recipe, values, source=str(folder))
+    return from_dict(Recipe, values, source=str(folder), stored=True)
 
 
 def predictions_of(folder: Path) -> pd.DataFrame:

@@ -76,6 +76,10 @@ def feature(name: str) -> Callable[[Function], Function]:
 
 def call(what: str, name: str, *arguments: Any) -> np.ndarray:
     """Call a registered function; its answer as finite float32, or one line about it."""
+    if name not in CUSTOM[what]:
+        raise SerError(
+            f"{what[:-1]} {name!r} is not in this process. Run the cell that registers it first."
+        )
     try:
         found = np.asarray(CUSTOM[what][name](*arguments), np.float32)
     except Exception as error:  # whatever a reader's cell may raise
