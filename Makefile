@@ -11,7 +11,8 @@
 
 PYTHON ?= python3
 CORPORA ?= demo
-RECIPE ?=
+# variants in pitch, speed and level blur the rules that the demo's emotions are made of
+RECIPE ?= $(if $(filter demo,$(CORPORA)),mfcc-attention)
 EPOCHS ?=
 EXTRAS ?=
 comma := ,

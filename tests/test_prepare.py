@@ -198,6 +198,15 @@ def test_a_run_of_an_own_augmentation_is_opened_where_that_is_not(project):
         changed(run.recipe, {"training.epochs": 2})
 
 
+def test_a_run_that_trained_on_everything_has_nothing_to_evaluate(project):
+    plan = prepare(changes={"training.epochs": 1, "training.monitor": "epoch"})
+    folder = experiments.train_fold(plan.on_everything(), 0, 0, every=0)
+    with pytest.raises(SerError, match="not one that trained on everything"):
+        experiments.open_run(folder)
+    with pytest.raises(SerError, match="newest: no finished run"):
+        experiments.open_run()
+
+
 def test_a_run_that_is_not_there(project):
     with pytest.raises(SerError, match=r"newest: no finished run.*Notebook 04 trains one"):
         experiments.open_run()

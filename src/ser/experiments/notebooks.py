@@ -17,7 +17,7 @@ from ser.corpora import metadata, registry
 from ser.corpora.download import download
 from ser.experiments import recipes
 from ser.experiments.plans import PARTS, Plan, plan
-from ser.experiments.reports import runs
+from ser.experiments.reports import predictions_of, runs
 from ser.experiments.runner import load_parts, write_run
 from ser.experiments.units import RUN_FILE
 from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_json, writing
@@ -130,14 +130,14 @@ def _corpora(recipe: Recipe, wanted: str | Iterable[str] | None) -> tuple[str, .
 def _table(recipe: Recipe) -> pd.DataFrame:
     """Read the metadata table; make it anew where it lacks a corpus, or for a reader's own."""
     wanted = (*recipe.corpora, *recipe.extra_corpora)
+    if "demo" in wanted and "demo" not in all_corpora.available():
+        download("demo", progress=False, say=lambda text: None)
     known: tuple[str, ...] = ()
     if paths().metadata.exists():
         table = metadata.read_table()
         known = tuple(dict.fromkeys(table["corpus"]))
         if set(wanted) <= set(known) & set(registry.BUILT_IN):  # an own one may have been edited
             return table
-    if "demo" in wanted:
-        download("demo", progress=False, say=lambda text: None)
     here = all_corpora.available()
     names = [name for name in dict.fromkeys((*known, *wanted)) if name in here or name in wanted]
     table = metadata.build(names, progress=False).table
@@ -278,7 +278,7 @@ def open_run(which: str | Path | None = None) -> Run:
     SerError
         When there is no such run; says what there is.
     """
-    there = runs()
+    there = [run for run in runs() if (run / "predictions.csv").is_file()]  # not on everything
     if which is None:
         found = there
     elif (Path(which) / RUN_FILE).is_file():
@@ -292,6 +292,7 @@ def open_run(which: str | Path | None = None) -> Run:
             "Notebook 04 trains one."
         )
     folder = found[0]
+    predictions_of(folder)  # or one line: it may have trained on everything
     card = read_json(folder / RUN_FILE)
     recipe = from_dict(Recipe, card["recipe"], source=str(folder), stored=True)
     files = {part: folder / f"predictions-{part}.csv" for part in PARTS}
