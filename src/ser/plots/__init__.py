@@ -30,7 +30,6 @@ from ser.plots.relevance import relevance, shares
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
     attention_over_spectrogram,
-    attention_over_waveform,
     explanation,
     feature_map,
     mfcc,
@@ -46,7 +45,6 @@ __all__ = [
     "STYLE",
     "architecture",
     "attention_over_spectrogram",
-    "attention_over_waveform",
     "change",
     "class_balance",
     "class_counts",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from ser.config import FeatureConfig, from_dict
-from ser.plots.style import BLUE, COLOURS, GREY, VERMILION, legend_outside, new_axes
+from ser.plots.style import BLUE, COLOURS, legend_outside, new_axes
 from ser.project import SerError
 
 _MOST_POINTS = 20_000  # of a waveform in a timeline
@@ -145,32 +145,6 @@ def feature_map(
     return ax
 
 
-def attention_over_waveform(
-    samples: np.ndarray,
-    sample_rate_hz: float,
-    weights: np.ndarray,
-    weight_times_s: np.ndarray,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw where in a clip the model looked, on a second vertical axis at the right.
-
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,)
-        Full scale is -1 to 1.
-    sample_rate_hz : float
-        Its rate.
-    weights, weight_times_s : ndarray of float, shape (n_steps,)
-        Attention, which sums to one over the clip, and the centre of each step in seconds. Steps
-        that begin after the clip's end (padding) are not drawn.
-    """
-    ax = waveform(samples, sample_rate_hz, new_axes(ax, height=2.8))
-    ax.lines[-1].set_color(GREY)
-    ax.grid(visible=False)
-    _attention(ax, len(samples) / sample_rate_hz, weights, weight_times_s)
-    return ax
-
-
 def attention_over_spectrogram(
     samples: np.ndarray,
     sample_rate_hz: int,
@@ -178,33 +152,31 @@ def attention_over_spectrogram(
     weight_times_s: np.ndarray,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what a model heard, and over it where it looked; see `attention_over_waveform`."""
+    """Draw what a model heard, and over it in white where it looked.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Full scale is -1 to 1.
+    sample_rate_hz : int
+        Its rate.
+    weights, weight_times_s : ndarray of float, shape (n_steps,)
+        Attention, which sums to one over the clip, and the centre of each step in seconds. Steps
+        that begin after the clip's end (padding) are not drawn.
+    """
     n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
     config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
     ax = spectrogram(samples, sample_rate_hz, ax, config=config)
-    right = _attention(ax, len(samples) / sample_rate_hz, weights, weight_times_s)
-    area, line = right.patches
-    area.remove()
-    line.set_edgecolor("white")
-    right.set_yticks([])
-    right.set_ylabel("")
-    return ax
-
-
-def _attention(ax: Axes, duration_s: float, weights: np.ndarray, of_times_s: np.ndarray) -> Axes:
-    times_s, shares = np.asarray(of_times_s, float), 100 * np.asarray(weights, float)
+    duration_s, times_s = len(samples) / sample_rate_hz, np.asarray(weight_times_s, float)
+    shares = 100 * np.asarray(weights, float)
     step_s = float(np.diff(times_s).mean()) if len(times_s) > 1 else duration_s
     shown = times_s - step_s / 2 < duration_s
     edges = np.append(times_s[shown] - step_s / 2, times_s[shown][-1] + step_s / 2)
     right = ax.twinx()
-    right.stairs(shares[shown], edges, fill=True, color=VERMILION, alpha=0.3)
-    right.stairs(shares[shown], edges, color=VERMILION, linewidth=1.5)
-    right.set(ylim=(0, max(shares.max() * 1.1, 1e-6)))
-    right.set_ylabel("attention (% of clip)", color=VERMILION)
-    right.tick_params(axis="y", colors=VERMILION)
-    right.spines["right"].set_visible(True)
+    right.stairs(shares[shown], edges, color="white", linewidth=1.5)
+    right.set(ylim=(0, max(shares.max() * 1.1, 1e-6)), yticks=[])
     right.grid(visible=False)
-    return right
+    return ax
 
 
 def timeline(
