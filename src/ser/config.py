@@ -463,7 +463,8 @@ def _first_problem(kind: type, error: ValidationError) -> str:
             owner = type(owner.__dataclass_fields__[part].default)
         allowed = [field.name for field in dataclasses.fields(owner)]
         return str(unknown(f"no field {'.'.join(location)!r}", allowed, location[-1]))
-    found = f", found {problem['input']!r}" if location else ""
+    is_group = isinstance(problem["input"], dict) or dataclasses.is_dataclass(problem["input"])
+    found = f", found {problem['input']!r}" if location and not is_group else ""
     message = problem["msg"].removeprefix("Value error, ")
     return f"{'.'.join(location) or 'value'}: {message}{found}."
 

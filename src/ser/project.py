@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ def unknown(what: str, allowed: Iterable[str], name: str, *, word: str = "Allowe
     close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return SerError(f"{what}.{hint} {word}: {', '.join(allowed)}.")
+
+
+def some(things: Sequence[Any], most: int = 10) -> str:
+    """Name the first of many things, and count the others.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    named = ", ".join(str(thing) for thing in things[:most])
+    return f"{named} and {len(things) - most:,} more" if len(things) > most else named
 
 
 def first_line(error: BaseException) -> str:

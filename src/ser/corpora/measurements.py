@@ -14,7 +14,7 @@ from ser import audio
 from ser.cache import Cache
 from ser.project import AudioError, CacheError
 
-VERSION = 1  # raise it when a fact is computed in another way
+VERSION = 2  # raise it when a fact is computed in another way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ def measure(path: Path) -> AudioFacts | Problem:
     """Decode one file."""
     try:
         recording = audio.decode(path)
+        heard = audio.to_mono(recording.samples)  # channels that cancel are silence to a feature
     except AudioError as error:
         return Problem(path, str(error).removeprefix(f"{path}: "))
     return AudioFacts(
@@ -49,7 +50,7 @@ def measure(path: Path) -> AudioFacts | Problem:
         n_channels=recording.samples.shape[1],
         peak_dbfs=audio.peak_dbfs(recording.samples),
         pcm_sha256=recording.pcm_sha256,
-        flags=tuple(sorted(audio.warnings_about(recording.samples))),
+        flags=tuple(sorted(audio.warnings_about(heard, truncated=recording.truncated))),
     )
 
 

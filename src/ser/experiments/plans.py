@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,22 @@ class Plan:
         if self.model is None:
             return models.build(self.recipe.model, **self.sizes)
         return own.build(self.model, **self.sizes)
+
+    def check_classes(self, folds: Iterable[int]) -> None:
+        """Refuse folds without a training clip of some class, before anything is trained."""
+        label_of = dict(zip(self.table["clip_id"], self.table["label"], strict=True))
+        lacking = []
+        for fold in (self.folds[index] for index in folds):
+            heard = fold.train + (fold.validation if self.recipe.training.refit else ())
+            labels = {label_of[clip] for clip in heard}
+            if missing := [name for name in self.recipe.classes if name not in labels]:
+                lacking.append(f"{', '.join(missing)} in fold {fold.index} (tests {fold.name})")
+        if lacking:
+            raise SerError(
+                f"recipe {self.recipe.name}, {self.protocol}: no training clip of "
+                f"{'; '.join(lacking)}. A class needs speakers enough for every fold to train on: "
+                "leave it out of the recipe, merge it, or choose another protocol."
+            )
 
     def with_speakers(self, n_speakers: int, seed: int = 0) -> Plan:
         """Let training hear fewer speakers, for a learning curve."""

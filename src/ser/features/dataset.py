@@ -25,7 +25,7 @@ from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl
-from ser.project import SerError, cannot_write, paths, shown, write_json
+from ser.project import SerError, cannot_write, paths, shown, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -113,6 +113,21 @@ class FeatureSet:
     def shape(self) -> tuple[int, int, int, int]:
         """(n_clips, n_variants, n_frames, n_features); variant 0 is the original."""
         return *self._rows.shape, *self._front_end.shape
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why clips could not be computed, by clip id, without the path of each."""
+        rows = zip(self.problems["clip_id"], self.problems["reason"], strict=True)
+        return {clip: reason.partition(": ")[2] or reason for clip, reason in rows}
+
+    @property
+    def losses(self) -> str:
+        """What is left out, in one line; empty where nothing is."""
+        if not len(self.problems):
+            return ""
+        n_clips = len(self.problems) + len(self.table)
+        each = [f"{clip} ({reason})" for clip, reason in self.reasons.items()]
+        return f"left out, {len(each)} of {n_clips} clips that cannot be read: {some(each, 3)}"
 
     def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
         """Read features of some clips.

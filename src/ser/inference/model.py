@@ -40,6 +40,7 @@ WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
     "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
     "clipped": "clipped: the recording is overdriven; turn the level down",
+    "truncated": "cut short: the file ends before its header says; copy it again from its source",
     "short": "very short: there is little to go by",
     "no speech": "no speech found in it: nothing is answered",
     "mixed": "mixed: several emotions follow one another; see the timeline",
@@ -158,9 +159,10 @@ class Model:
         >>> model.predict("my_voice.wav").label  # doctest: +SKIP
         'happy'
         """
-        samples, rate = samples_of(audio, sample_rate_hz)
+        samples, rate, truncated = _opened(audio, sample_rate_hz)
         duration_s = len(samples) / rate
-        notes = warnings_about(to_mono(samples)) + ["short"] * (duration_s < SHORT_S)
+        notes = warnings_about(to_mono(samples), truncated=truncated)
+        notes += ["short"] * (duration_s < SHORT_S)
         silent, in_windows = "silent" in notes, duration_s > self.longest_s + SLACK_S
         attention = None
         if in_windows:
@@ -285,13 +287,18 @@ def _of_bundle(folder: Path) -> Model:
 
 def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
     """Take a file or samples."""
+    return _opened(audio, sample_rate_hz)[:2]
+
+
+def _opened(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float, bool]:
+    """Give samples, their rate, and whether a file holds less than its header says."""
     if isinstance(audio, (str, bytes, os.PathLike)):
         recording = decode(audio if isinstance(audio, bytes) else Path(audio))
-        return recording.samples, float(recording.sample_rate_hz)
+        return recording.samples, float(recording.sample_rate_hz), recording.truncated
     if sample_rate_hz is None:
         raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
     check_rate(sample_rate_hz)
-    return np.asarray(audio), float(sample_rate_hz)
+    return np.asarray(audio), float(sample_rate_hz), False
 
 
 def find_model(choice: Path | str | None = None) -> Path:
