@@ -40,8 +40,8 @@ class MetadataResult:
     @property
     def n_files(self) -> int:
         """How many recordings there are."""
-        left_out = (self.problems, self.unknown, self.copies, self.namesakes)
-        return len(self.table) + sum(map(len, left_out))
+        lost: list[list[Any]] = [self.problems, self.unknown, self.copies, self.namesakes]
+        return len(self.table) + sum(len(kind) for kind in lost)
 
     @property
     def losses(self) -> list[str]:
