@@ -70,7 +70,7 @@ def decode(path: Path | str | bytes) -> Recording:
             _check_length(path, frames / rate)
             if file.format == "MP3":
                 data = source.getvalue() if isinstance(source, io.BytesIO) else path.read_bytes()
-                samples, truncated = _read_mp3(data, frames)
+                samples, truncated = _read_mp3(data)
                 _check_length(path, len(samples) / rate)
             else:
                 samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
@@ -105,6 +105,17 @@ class _Longer(io.BytesIO):
         return super().tell() * (100 if self.asked_for_end else 1)
 
 
+def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float, bool]:
+    """Take a file, its content or samples; say whether a file holds less than its header says."""
+    if isinstance(audio, (str, bytes, os.PathLike)):
+        recording = decode(audio if isinstance(audio, bytes) else Path(audio))
+        return recording.samples, float(recording.sample_rate_hz), recording.truncated
+    if sample_rate_hz is None:
+        raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
+    check_rate(sample_rate_hz)
+    return np.asarray(audio), float(sample_rate_hz), False
+
+
 def _check_length(path: Path, seconds: float) -> None:
     if MAX_DURATION_S < seconds < 1e6:  # more than that is a header that is wrong
         raise AudioError(
@@ -113,20 +124,20 @@ def _check_length(path: Path, seconds: float) -> None:
         )
 
 
-def _read_mp3(data: bytes, claimed: int) -> tuple[np.ndarray, bool]:
+def _read_mp3(data: bytes) -> tuple[np.ndarray, bool]:
     """Read all of an MP3, and say whether its header claims more.
 
     Where no header holds its length, libsndfile takes the bit rate of the first frame for that of
     all, and stops where the file would end then: of a changing bit rate, in the middle.
     """
-    with soundfile.SoundFile(_Longer(data)) as file:
+    is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
+    with soundfile.SoundFile(io.BytesIO(data) if is_counted else _Longer(data)) as file:
         most, step = int(MAX_DURATION_S * file.samplerate), 60 * file.samplerate
         parts = [file.read(step, dtype="float32", always_2d=True)]
         while len(parts[-1]) == step and len(parts) * step <= most:
             parts.append(file.read(step, dtype="float32", always_2d=True))
         samples = np.concatenate(parts)
-        is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
-        return samples, is_counted and claimed - len(samples) > 0.1 * file.samplerate
+        return samples, is_counted and file.frames - len(samples) > 0.1 * file.samplerate
 
 
 def _read_head(path: Path) -> bytes:

@@ -128,20 +128,24 @@ def _draw(
     """Draw the last recording that was answered."""
     if plot is None and explain is None:
         return
+    import matplotlib.pyplot as plt
+
     from ser import plots
-    from ser.inference.model import samples_of
+    from ser.audio import open_any
     from ser.project import writing
 
-    samples, rate = samples_of(audio, None)
+    samples, rate, _ = open_any(audio, None)
+    figures: dict[Path, Any] = {}
     with plots.style():
         if plot is not None:
             ax = plots.timeline(samples, rate, answer.segments, model.classes)
-            with writing(plot) as temporary:
-                ax.get_figure().savefig(temporary)  # type: ignore[union-attr]
+            figures[plot] = ax.get_figure()
         if explain is not None:
-            figure = plots.explanation(model, samples, rate, answer)
-            with writing(explain) as temporary:
+            figures[explain] = plots.explanation(model, samples, rate, answer)
+        for path, figure in figures.items():
+            with writing(path) as temporary:
                 figure.savefig(temporary)
+            plt.close(figure)
 
 
 @app.command()

@@ -53,7 +53,7 @@ class MetadataResult:
             "copy of a clip": [shown(path) for path in self.copies],
         }
         return [
-            f"left out, {len(lost):,} recordings, {kind}: {some(lost)}"
+            f"left out, {kind} ({len(lost):,}): {some(lost)}"
             for kind, lost in kinds.items()
             if lost
         ]
@@ -119,8 +119,8 @@ def _spare(corpus: Corpus, root: Path, used: list[Path]) -> tuple[list[Path], li
     others: list[Path] = []
     best = {corpus.canonical(path): path for path in used}
     for path in [] if corpus.files is not None else walk(root).files:
-        clip = best.get(corpus.canonical(path))
-        if clip is None or clip == path or corpus.parse(path) is None:
+        clip = path if corpus.parse(path) is None else best[corpus.canonical(path)]
+        if clip == path:
             continue
         is_same = (
             path.suffix.lower() != clip.suffix.lower()

@@ -80,7 +80,7 @@ def train_fold(
     folder = plan.run_folder(fold, seed)
     if is_done(folder):
         return folder
-    plan.check_classes([fold])
+    plan.check_folds([fold])
     backend.load()  # imports TensorFlow, which takes seconds
     from ser import models
     from ser.training import fitting
@@ -298,7 +298,8 @@ def run(
     chosen = range(len(whole.folds)) if folds is None else folds
     units = [(fold, seed) for seed in seeds for fold in chosen]
     todo = [unit for unit in units if not is_done(whole.run_folder(*unit))]
-    whole.check_classes(sorted({fold for fold, _ in todo}))
+    to_train = sorted({fold for fold, _ in todo})
+    whole.check_folds(to_train)
     print(
         f"{recipe.name}, {whole.protocol}: {len(whole.table)} clips, {len(units)} trainings, "
         f"{len(units) - len(todo)} of them done before. Runs: {shown(whole.runs_folder)}",
@@ -309,6 +310,7 @@ def run(
         found = dataset.build(whole.table, whole.front_end, progress=every > 0)
         if found.losses:
             print(found.losses, flush=True)
+        whole.check_folds(to_train, found.reasons)
         if recipe.training.extra_epochs:
             first = sorted({(seed,) for _, seed in todo})
             list(work(pretrain, whole, first, **options))

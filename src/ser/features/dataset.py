@@ -7,25 +7,22 @@ of the variant (the row's key). So nothing is computed twice, and nothing stale 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 from tqdm.auto import tqdm
 
 from ser.audio import decode, to_waveform
 from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
-from ser.features import augment, custom, extraction, ssl
-from ser.project import SerError, cannot_write, paths, shown, some, write_json
+from ser.features import augment, custom, extraction, ssl, workers
+from ser.project import SerError, paths, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -127,7 +124,10 @@ class FeatureSet:
             return ""
         n_clips = len(self.problems) + len(self.table)
         each = [f"{clip} ({reason})" for clip, reason in self.reasons.items()]
-        return f"left out, {len(each)} of {n_clips} clips that cannot be read: {some(each, 3)}"
+        return (
+            f"left out, {len(each)} of {n_clips} clips that cannot be read: {some(each, 3)}. Put "
+            "them back, or run `ser metadata` again."
+        )
 
     def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
         """Read features of some clips.
@@ -219,7 +219,11 @@ def build(
     reasons: dict[str, str] = {}
     n_computed = 0
     if len(known) < len(set(every_key)):
-        with _locked(front_end):
+        with workers.alone(front_end.folder, "computes these features"):
+            write_json(
+                front_end.folder / "config.json",
+                {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
+            )
             known = cache.find(every_key)  # another process may have computed them meanwhile
             missing = {
                 sound: tuple(number for number, key in enumerate(of_clip) if key not in known)
@@ -260,10 +264,10 @@ def _compute_all(
     chunks = [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
     sent = custom.pack(front_end.features, front_end.augmentation)
     with (
-        _backend(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as workers,
+        workers.pool(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as run,
         tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress) as bar,
     ):
-        results = workers(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
+        results = run(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
         for chunk, (done, failed) in zip(chunks, results, strict=True):
             cache.put((key, array.astype(front_end.dtype).tobytes()) for key, array in done)
             reasons.update(failed)
@@ -310,50 +314,3 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
     if not np.isfinite(array).all():
         raise SerError(f"{path}: its features are not finite numbers.")
     return extraction.to_rows(array, front_end.features)
-
-
-@contextlib.contextmanager
-def _backend(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
-    if cluster is None:
-        with Parallel(n_jobs, return_as="generator", batch_size=1) as workers:
-            yield workers
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise SerError(
-            "a Dask cluster needs the `distributed` package: pip install 'ser-honest[cluster]'."
-        ) from error
-    try:
-        client = Client(cluster, timeout="20s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise SerError(
-            f"no Dask scheduler answers at {cluster!r}. Start one with `dask scheduler` and give "
-            "its address, such as tcp://127.0.0.1:8786."
-        ) from error
-    with client, parallel_config("dask", wait_for_workers_timeout=60):
-        yield Parallel(n_jobs=-1, return_as="generator", batch_size=1)
-
-
-@contextlib.contextmanager
-def _locked(front_end: FrontEnd) -> Iterator[None]:
-    """Let one process compute at a time; others wait, and say for what."""
-    folder = front_end.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=1)
-        except Timeout:
-            print(f"{shown(folder)}: another process computes these features; waiting.", flush=True)
-            lock.acquire()
-        try:
-            write_json(
-                folder / "config.json",
-                {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
-            )
-            yield
-        finally:
-            lock.release()
-    except OSError as error:
-        raise cannot_write(folder, error) from error
