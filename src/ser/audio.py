@@ -6,12 +6,16 @@ is soxr's at its high quality. Both are light to import.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import numbers
 import os
 import re
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,27 @@ class Recording:
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate_hz
+
+
+def keep_compiled(places: Iterable[Path]) -> None:
+    """Let what librosa compiles be kept in a temporary folder, where none of `places` is open.
+
+    Numba would keep it beside librosa or in the home, and fails where it may write to neither.
+    """
+    for place in places:
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=place).close()
+            return
+    folder = (
+        Path(tempfile.gettempdir()) / f"ser-numba-{os.getuid() if hasattr(os, 'getuid') else ''}"
+    )
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
+
+
+if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
+    _home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
+    keep_compiled((Path(_librosa.origin).parent / "core" / "__pycache__", _home))
 
 
 def decode(path: Path | str | bytes) -> Recording:

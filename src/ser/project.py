@@ -8,11 +8,14 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 MODEL_FILE = "model.keras"  # of a run folder
 
@@ -129,6 +132,28 @@ def writing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(lock_file: Path, does: str) -> Iterator[None]:
+    """Let one process work at a time; others wait, and say for whom."""
+    lock, holder = FileLock(lock_file), lock_file.with_name(f"{lock_file.name}-holder")
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            who = holder.read_text() if holder.is_file() else "another process"
+            print(f"{shown(lock_file.parent)}: {who} {does}; waiting for it.", flush=True)
+            lock.acquire()
+        try:
+            holder.write_text(f"process {os.getpid()} on {platform.node()}")
+            yield
+            holder.unlink(missing_ok=True)
+        finally:
+            lock.release()
+    except OSError as error:
+        raise cannot_write(lock_file.parent, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> SerError:

@@ -22,7 +22,7 @@ from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl, workers
-from ser.project import SerError, paths, some, write_json
+from ser.project import SerError, alone, paths, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -219,7 +219,7 @@ def build(
     reasons: dict[str, str] = {}
     n_computed = 0
     if len(known) < len(set(every_key)):
-        with workers.alone(front_end.folder, "computes these features"):
+        with alone(front_end.folder / ".lock", "computes these features"):
             write_json(
                 front_end.folder / "config.json",
                 {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
