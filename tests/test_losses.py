@@ -3,7 +3,9 @@
 import dataclasses
 import io
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +76,22 @@ def test_metadata_flags_what_features_hear(project, monkeypatch, tmp_path):
     (tmp_path / "savee" / "DC_a03.wav").write_bytes(cut)
     table = metadata.build(("savee",), progress=False).table
     assert table["flags"].tolist() == ["silent", "", "truncated"]
+
+
+def test_a_closed_home_is_not_the_fault_of_a_clip(tmp_path, monkeypatch):
+    """Numba keeps what it compiles beside librosa or in the home, and fails if both are closed."""
+    closed = tmp_path / "file"
+    closed.write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "my own")
+    audio.keep_compiled([closed / "librosa"])
+    assert os.environ["NUMBA_CACHE_DIR"] == "my own"
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    audio.keep_compiled([closed / "librosa", tmp_path / "home"])
+    assert "NUMBA_CACHE_DIR" not in os.environ
+    audio.keep_compiled([closed / "librosa", closed / "home"])
+    made = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert made.is_dir()
+    made.rmdir()
 
 
 # A corpus ---------------------------------------------------------------------------------------

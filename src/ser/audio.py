@@ -61,10 +61,8 @@ def keep_compiled(places: Iterable[Path]) -> None:
             place.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=place).close()
             return
-    folder = (
-        Path(tempfile.gettempdir()) / f"ser-numba-{os.getuid() if hasattr(os, 'getuid') else ''}"
-    )
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder))
+    if "NUMBA_CACHE_DIR" not in os.environ:  # a new one: what lies there is run
+        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="ser-numba-")
 
 
 if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
