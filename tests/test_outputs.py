@@ -9,8 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SMALL, not_root
+from conftest import SMALL, not_root, one_line
 from test_cli import ser
+
+from ser import corpora
+from ser.corpora import metadata
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def no_work(monkeypatch):
         (["predict", "x.wav", "--output", "x.txt"], ".csv, .json"),
         (["predict", "x.wav", "--json", "--output", "x.csv"], "ends in .json"),
         (["predict", "x.wav", "--csv", "-o", "x" * 300 + ".csv"], "cannot be written"),
-        (["listen", "--save", "/nowhere/x.csv"], "there is no folder"),
+        (["listen", "--save", f"{sys.executable}/x.csv"], "found the file"),
         (["listen", "--save", "."], "found a folder"),
         (["app", "--port", "80000"], "1 to 65535"),
         (["app", "--port", "-1"], "1 to 65535"),
@@ -164,3 +167,19 @@ def test_who_watches_sees_how_long_it_will_take(clips, tmp_path):
     assert "0:00:0" in shown
     assert len(done.stdout.splitlines()) == 8  # a file gets rows, and no bar
     assert b"\x1b" not in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names as bytes need Linux")
+def test_a_folder_whose_name_is_not_utf_8(predict, clips, project, tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    os.mkdir(folder)  # noqa: PTH102
+    shutil.copy(clips[0], f"{folder}/a.opus")
+    for kind in ("a.csv", "a.json"):
+        code, _, err = predict(folder, "-o", tmp_path / kind)
+        assert (code, err) == (0, "1 file: 1 answered\n")
+        assert "caf?/a.opus" in (tmp_path / kind).read_text()
+    with one_line("caf", "is a name that is not UTF-8. Rename it."):
+        corpora.from_folder(folder, name="mine", label=r"(a)\.")
+    assert corpora.from_folder(tmp_path, name="mine", label=r"(a)\.") == "mine"
+    (problem,) = metadata.build(("mine",), progress=False).problems
+    assert problem.reason == "its name, or that of its folder, is not UTF-8: rename it"

@@ -186,7 +186,11 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with writing(path) as temporary:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        try:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        except UnicodeEncodeError as error:
+            found = ascii(error.object[max(0, error.start - 20) : error.end + 20])
+            raise SerError(f"{path}: {found} is a name that is not UTF-8. Rename it.") from error
 
 
 def write_csv(path: Path, table: Any, **options: Any) -> None:

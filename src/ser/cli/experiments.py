@@ -20,9 +20,7 @@ def train(
     corpora: Corpora = None,
     protocol: Protocol = None,
     fold: Annotated[int, Option(help="Which fold, from 0.")] = 0,
-    seed: Annotated[
-        int, Option(help="Seed of weights, order and variants.", callback=at_least(0))
-    ] = 0,
+    seed: Annotated[int, Option(help="Of weights, order, variants.", callback=at_least(0))] = 0,
     epochs: Epochs = 0,
     tensorboard: Annotated[bool, Option(help="Write TensorBoard logs.")] = False,
     everything: Annotated[
@@ -124,12 +122,8 @@ def robustness(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    seed: Annotated[
-        int, Option(help="Which models of the cross-validation.", callback=at_least(0))
-    ] = 0,
-    clips: Annotated[
-        int, Option(help="So many at random; 0 is all of them.", callback=at_least(0))
-    ] = 0,
+    seed: Annotated[int, Option(help="Of the models that are tested.", callback=at_least(0))] = 0,
+    clips: Annotated[int, Option(help="So many at random; 0: all.", callback=at_least(0))] = 0,
     jobs: Jobs = 2,
     epochs: Epochs = 0,
 ) -> None:

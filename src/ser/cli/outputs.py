@@ -13,7 +13,9 @@ from ser.project import SerError, cannot_write
 IMAGES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".eps", ".ps")
 
 
-def file(path: Path | None, option: str, kinds: tuple[str, ...] = ()) -> None:
+def file(
+    path: Path | None, option: str, kinds: tuple[str, ...] = (), *, makes_folder: bool = False
+) -> None:
     """Refuse a file of another kind, or one whose folder is not there or closed."""
     if path is None:
         return
@@ -22,11 +24,11 @@ def file(path: Path | None, option: str, kinds: tuple[str, ...] = ()) -> None:
     with _one_line(path):
         if path.is_dir():
             raise SerError(f"{option} {path}: expected a file, found a folder. Name a file in it.")
-        if not path.parent.is_dir():
+        if not makes_folder and not path.parent.is_dir():
             raise SerError(f"{option} {path}: there is no folder {path.parent}. Make it first.")
         if path.exists():
             path.open("ab").close()
-        tempfile.TemporaryFile(dir=path.parent).close()
+        folder(path.parent, option)
 
 
 def folder(path: Path, option: str) -> None:
@@ -49,5 +51,5 @@ def _one_line(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def lines(path: Path) -> Iterator[TextIO]:
     """Open a file that is written line by line, so that a kill keeps what was finished."""
-    with _one_line(path), path.open("w", encoding="utf-8", newline="") as out:
+    with _one_line(path), path.open("w", encoding="utf-8", errors="replace", newline="") as out:
         yield out

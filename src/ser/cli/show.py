@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from ser.project import shown, some
@@ -192,7 +186,7 @@ def with_progress(names: Sequence[str], *, from_n: int = 0) -> Iterator[str]:
     if len(names) < from_n or not out.is_terminal:
         yield from names
         return
-    columns = (TextColumn("answered"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # what is printed meanwhile goes above the bar, unless it goes into a file
     with Progress(
         *columns, console=out, transient=True, redirect_stdout=sys.stdout.isatty()

@@ -53,7 +53,6 @@ def predict(
     Examples: ser predict my_voice.wav; ser predict recordings/ --output answers.csv
     """
     from ser.cli import inputs, show
-    from ser.project import write_json
 
     kind = _format(as_json, as_csv, output)
     for image, option in ((plot, "--plot"), (explain, "--explain")):
@@ -84,10 +83,9 @@ def predict(
                 rows.add(name, answer)
             elif not kind:
                 show.show_answer(name, answer, short=len(names) > FEW)
-    if kind == ".json" and output:
-        write_json(output, answers)
-    elif kind == ".json":
-        typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
+    if kind == ".json":
+        with outputs.lines(output) if output else contextlib.nullcontext(sys.stdout) as out:
+            typer.echo(json.dumps(answers, indent=2, ensure_ascii=False), out)
     if said := inputs.summary(files, len(answers) - len(problems), len(problems)):
         typer.echo(said, err=True)
     try:
@@ -118,14 +116,8 @@ def _opened(choice: str | None) -> Model:
     return model
 
 
-def _draw(
-    model: Model,
-    audio: str | bytes,
-    answer: Prediction,
-    plot: Path | None,
-    explain: Path | None,
-) -> None:
-    """Draw the last recording that was answered."""
+def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any) -> None:
+    """Draw the last recording that was answered, into the images that are wanted."""
     if plot is None and explain is None:
         return
     import matplotlib.pyplot as plt
@@ -164,7 +156,7 @@ def listen(
     from ser.inference import live
     from ser.project import writing
 
-    outputs.file(save, "--save")
+    outputs.file(save, "--save", makes_folder=True)
     loaded = _opened(model)
     if file is not None:
         blocks = live.blocks_of_file(file)

@@ -39,6 +39,8 @@ class Problem:
 
 def measure(path: Path) -> AudioFacts | Problem:
     """Decode one file."""
+    if not _is_text(path):
+        return Problem(path, "its name, or that of its folder, is not UTF-8: rename it")
     try:
         recording = audio.decode(path)
         heard = audio.to_mono(recording.samples)  # channels that cancel are silence to a feature
@@ -83,7 +85,13 @@ def measure_all(
     return results
 
 
+def _is_text(path: Path) -> bool:
+    return str(path).encode(errors="ignore") == str(path).encode(errors="surrogatepass")
+
+
 def _key(path: Path) -> str:
+    if not _is_text(path):
+        return ""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -7,21 +7,23 @@ of the variant (the row's key). So nothing is computed twice, and nothing stale 
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
+from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from ser.audio import decode, to_waveform
 from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
-from ser.features import augment, custom, extraction, ssl, workers
+from ser.features import augment, custom, extraction, ssl
 from ser.project import SerError, alone, paths, some, write_json
 
 CHUNK_CLIPS = 16
@@ -264,7 +266,7 @@ def _compute_all(
     chunks = [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
     sent = custom.pack(front_end.features, front_end.augmentation)
     with (
-        workers.pool(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as run,
+        _pool(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as run,
         tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress) as bar,
     ):
         results = run(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
@@ -314,3 +316,27 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
     if not np.isfinite(array).all():
         raise SerError(f"{path}: its features are not finite numbers.")
     return extraction.to_rows(array, front_end.features)
+
+
+@contextlib.contextmanager
+def _pool(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
+    """Start processes on this machine, or use those of a Dask scheduler."""
+    if cluster is None:
+        with Parallel(n_jobs, return_as="generator", batch_size=1) as workers:
+            yield workers
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SerError(
+            "a Dask cluster needs the `distributed` package: pip install 'ser-honest[cluster]'."
+        ) from error
+    try:
+        client = Client(cluster, timeout="20s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise SerError(
+            f"no Dask scheduler answers at {cluster!r}. Start one with `dask scheduler` and give "
+            "its address, such as tcp://127.0.0.1:8786."
+        ) from error
+    with client, parallel_config("dask", wait_for_workers_timeout=60):
+        yield Parallel(n_jobs=-1, return_as="generator", batch_size=1)
