@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import TINY, one_line
+from conftest import TINY, one_line, ser_command
 from odd_files import encoded, speech_like
 
 from ser import audio
@@ -76,6 +76,9 @@ def test_metadata_flags_what_features_hear(project, monkeypatch, tmp_path):
     (tmp_path / "savee" / "DC_a03.wav").write_bytes(cut)
     table = metadata.build(("savee",), progress=False).table
     assert table["flags"].tolist() == ["silent", "", "truncated"]
+    done = ser_command("metadata", "-c", "savee")
+    assert "flagged: silent 1, truncated 1\n" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("3 recordings found, 3 clips: ")
 
 
 def test_a_closed_home_is_not_the_fault_of_a_clip(tmp_path, monkeypatch):

