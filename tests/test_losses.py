@@ -118,7 +118,7 @@ def test_recordings_found_are_clips_and_named_losses(project, monkeypatch, tmp_p
     assert [line.split(":")[0] for line in lines] == [
         "left out, cannot be read (1)",
         "left out, unknown name (12)",
-        "left out, name of another recording (1)",
+        "left out, name of a clip, but another size (1)",
         "left out, copy of a clip (1)",
     ]
     assert "other corpus 09.wav and 2 more" in lines[1]

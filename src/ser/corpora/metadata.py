@@ -49,7 +49,7 @@ class MetadataResult:
         kinds: dict[str, list[Any]] = {
             "cannot be read": [f"{shown(p.path)} ({p.reason})" for p in self.problems],
             "unknown name": [shown(path) for path in self.unknown],
-            "name of another recording": [shown(path) for path in self.namesakes],
+            "name of a clip, but another size": [shown(path) for path in self.namesakes],
             "copy of a clip": [shown(path) for path in self.copies],
         }
         return [
@@ -122,12 +122,17 @@ def _spare(corpus: Corpus, root: Path, used: list[Path]) -> tuple[list[Path], li
         clip = path if corpus.parse(path) is None else best[corpus.canonical(path)]
         if clip == path:
             continue
-        is_same = (
-            path.suffix.lower() != clip.suffix.lower()
-            or (root / path).stat().st_size == (root / clip).stat().st_size
-        )
-        (copies if is_same else others).append(root / path)
+        sizes = {_size(root / path), _size(root / clip)}
+        is_other = path.suffix.lower() == clip.suffix.lower() and len(sizes) > 1
+        (others if is_other else copies).append(root / path)
     return copies, others
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nothing
+        return -1
 
 
 def _named(corpus: Corpus, path: Path, clip: ClipName) -> dict[str, Any]:
