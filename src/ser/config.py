@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs
 
 from ser.fingerprint import code_hash
 from ser.project import SerError, read_json, unknown
@@ -487,8 +486,7 @@ def _first_problem(kind: type, error: ValidationError) -> str:
             owner = type(owner.__dataclass_fields__[part].default)
         allowed = [field.name for field in dataclasses.fields(owner)]
         return str(unknown(f"no field {'.'.join(location)!r}", allowed, location[-1]))
-    is_value = not isinstance(problem["input"], (dict, ArgsKwargs))
-    is_value &= not dataclasses.is_dataclass(problem["input"])
+    is_value = isinstance(problem["input"], (str, float, int, list, tuple, type(None)))
     found = f", found {problem['input']!r}" if location and is_value else ""
     message = problem["msg"].removeprefix("Value error, ")
     where = f"{'.'.join(location)}: " if location else ""
