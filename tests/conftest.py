@@ -149,6 +149,30 @@ def one_bundle(tmp_path_factory, demo_shelf) -> Path:
     return made_once(tmp_path_factory, "one-bundle", make)
 
 
+@pytest.fixture
+def predict(monkeypatch, capsys):
+    """Run `ser predict` by the small model in this process: exit code, output, errors."""
+
+    from ser import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ser", "predict", *map(str, arguments), "-m", str(SMALL)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def clips(demo_shelf):
+    """Two clips of the demo corpus."""
+    return sorted(demo_shelf.rglob("*.opus"))[3:5]
+
+
 @pytest.fixture(scope="session")
 def real_encoder() -> Path:
     """The folder of the released weights of Whisper tiny.en."""

@@ -24,7 +24,7 @@ GRAPH = room_sizes.graph()
 
 # lines, docstrings included
 PACKAGE, NOTEBOOKS, MODULE, FUNCTION = 14_000, 10_800, 350, 60
-LONGER = {"ser.config": 530, "ser.inference.model": 360}  # than a module may be
+LONGER = {"ser.config": 570, "ser.inference.model": 360}  # than a module may be
 
 each_module = pytest.mark.parametrize("name", MODULES)
 

@@ -438,3 +438,21 @@ def test_settings_name_what_a_reader_registered():
         from_dict(FeatureConfig, {"kinds": ["f0"]})
     with one_line("no augmentation named 'eco'", "Allowed: echo", "register('eco')"):
         from_dict(AugmentationConfig, {"custom_p": {"eco": 1.0}})
+
+
+def test_wrong_settings_are_one_line_wherever_they_are_made():
+    recipe = Recipe(**BASE)
+    with one_line("TrainingConfig: no field 'epoch'. Did you mean 'epochs'?"):
+        dataclasses.replace(recipe.training, epoch=3)
+    with one_line("Recipe: no field 'epochs'. Allowed: name"):
+        dataclasses.replace(recipe, epochs=3)
+    with one_line("FeatureConfig: n_mfcc: ", "found 'many'"):
+        FeatureConfig(n_mfcc="many")
+    for make in (
+        lambda: FeatureConfig(n_mfcc=200),
+        lambda: config.changed(recipe, {"features.n_mfcc": 200}),
+    ):
+        with one_line("n_mfcc (200) must not exceed n_mels (128).") as caught:
+            make()
+        assert "{" not in str(caught.value)  # which value is wrong, not all of its group
+        assert "found" not in str(caught.value)

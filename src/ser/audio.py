@@ -6,11 +6,16 @@ is soxr's at its high quality. Both are light to import.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import numbers
 import os
+import re
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,9 @@ MAX_DURATION_S = 3_600.0
 SILENCE_DBFS = -70.0
 TRIM_FRAME, TRIM_HOP = 2_048, 512  # samples that trimming looks at, and steps on by
 LFS_HEADER = b"version https://git-lfs"
+# what libsndfile notes where the sound is shorter than its header says
+CUT_SHORT = re.compile(r"\b(?:data|SSND) : (\d+) \(should be \d+\)|lacks an end-of-stream bit")
+STREAMED = 0x7FFF_0000  # bytes; what writes into a pipe claims so many, or more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +43,31 @@ class Recording:
     samples: np.ndarray
     sample_rate_hz: int
     pcm_sha256: str
+    truncated: bool = False  # its header claims more than there is
 
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate_hz
+
+
+def keep_compiled(places: Iterable[Path]) -> None:
+    """Let what librosa compiles be kept in a temporary folder, where none of `places` is open.
+
+    Numba would keep it beside librosa or in the home, and fails where it may write to neither.
+    """
+    for place in places:
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=place).close()
+            return
+    if "NUMBA_CACHE_DIR" not in os.environ:  # a new one: what lies there is run
+        os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="ser-numba-")
+
+
+if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
+    _home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
+    keep_compiled((Path(_librosa.origin).parent / "core" / "__pycache__", _home))
 
 
 def decode(path: Path | str | bytes) -> Recording:
@@ -62,12 +90,16 @@ def decode(path: Path | str | bytes) -> Recording:
     try:
         with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
-            if 0 < frames / rate < 1e6 and frames / rate > MAX_DURATION_S:
-                raise AudioError(
-                    f"{path}: {frames / rate / 60:.0f} minutes long; at most "
-                    f"{MAX_DURATION_S / 60:.0f} minutes are read. Cut it into parts."
+            _check_length(path, frames / rate)
+            if file.format == "MP3":
+                data = source.getvalue() if isinstance(source, io.BytesIO) else path.read_bytes()
+                samples, truncated = _read_mp3(data)
+                _check_length(path, len(samples) / rate)
+            else:
+                samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
+                truncated = any(
+                    int(claimed or 0) < STREAMED for claimed in CUT_SHORT.findall(file.extra_info)
                 )
-            samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(error).split("': ")[-1].strip().rstrip(".")
         raise AudioError(
@@ -80,7 +112,55 @@ def decode(path: Path | str | bytes) -> Recording:
         raise AudioError(
             f"{path}: holds NaN or infinite samples. Export it again as 16-bit PCM or FLAC."
         )
-    return Recording(samples, rate, _pcm_sha256(samples, rate))
+    return Recording(samples, rate, _pcm_sha256(samples, rate), truncated)
+
+
+class _Longer(io.BytesIO):
+    """A file that says it is longer than it is."""
+
+    asked_for_end = False
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.asked_for_end = whence == os.SEEK_END
+        return super().seek(offset, whence)
+
+    def tell(self) -> int:
+        return super().tell() * (100 if self.asked_for_end else 1)
+
+
+def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float, bool]:
+    """Take a file, its content or samples; say whether a file holds less than its header says."""
+    if isinstance(audio, (str, bytes, os.PathLike)):
+        recording = decode(audio if isinstance(audio, bytes) else Path(audio))
+        return recording.samples, float(recording.sample_rate_hz), recording.truncated
+    if sample_rate_hz is None:
+        raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
+    check_rate(sample_rate_hz)
+    return np.asarray(audio), float(sample_rate_hz), False
+
+
+def _check_length(path: Path, seconds: float) -> None:
+    if MAX_DURATION_S < seconds < 1e6:  # more than that is a header that is wrong
+        raise AudioError(
+            f"{path}: {seconds / 60:.0f} minutes long; at most {MAX_DURATION_S / 60:.0f} minutes "
+            "are read. Cut it into parts."
+        )
+
+
+def _read_mp3(data: bytes) -> tuple[np.ndarray, bool]:
+    """Read all of an MP3, and say whether its header claims more.
+
+    Where no header holds its length, libsndfile takes the bit rate of the first frame for that of
+    all, and stops where the file would end then: of a changing bit rate, in the middle.
+    """
+    is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
+    with soundfile.SoundFile(io.BytesIO(data) if is_counted else _Longer(data)) as file:
+        most, step = int(MAX_DURATION_S * file.samplerate), 60 * file.samplerate
+        parts = [file.read(step, dtype="float32", always_2d=True)]
+        while len(parts[-1]) == step and len(parts) * step <= most:
+            parts.append(file.read(step, dtype="float32", always_2d=True))
+        samples = np.concatenate(parts)
+        return samples, is_counted and file.frames - len(samples) > 0.1 * file.samplerate
 
 
 def _read_head(path: Path) -> bytes:
@@ -192,7 +272,7 @@ def peak_dbfs(samples: np.ndarray) -> float:
     return 20.0 * float(np.log10(peak)) if peak > 0 else float("-inf")
 
 
-def warnings_about(samples: np.ndarray) -> list[str]:
+def warnings_about(samples: np.ndarray, *, truncated: bool = False) -> list[str]:
     """Name what makes a recording a poor basis for an answer."""
     found = []
     level = peak_dbfs(samples - np.mean(samples, axis=0, keepdims=True))
@@ -202,4 +282,4 @@ def warnings_about(samples: np.ndarray) -> list[str]:
         found.append("quiet")
     if np.mean(np.abs(samples) >= 0.999) > 1e-3:
         found.append("clipped")
-    return found
+    return found + ["truncated"] * truncated

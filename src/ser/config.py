@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -69,6 +70,22 @@ def _check_known(what: str, names: Any, built_in: tuple[str, ...] = ()) -> None:
             )
 
 
+def _checked(kind: type[T]) -> type[T]:
+    """Make wrong values one line, as they are from JSON, where pydantic has a page with an URL."""
+    plain = kind.__init__
+
+    @functools.wraps(plain)
+    def init(self: T, *args: Any, **values: Any) -> None:
+        try:
+            plain(self, *args, **values)
+        except ValidationError as error:
+            raise SerError(f"{kind.__name__}: {_first_problem(kind, error)}") from error
+
+    kind.__init__ = init  # type: ignore
+    return kind
+
+
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class AudioConfig:
     """How a file becomes a waveform.
@@ -86,6 +103,7 @@ class AudioConfig:
     trim_db: Positive | None = None
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class FeatureConfig:
     """How a waveform becomes an array of shape ``(n_frames, n_features)``.
@@ -171,6 +189,7 @@ class FeatureConfig:
             raise ValueError("states may name each only once")
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class AugmentationConfig:
     """Waveform variants that are computed once per training clip and cached.
@@ -233,6 +252,7 @@ class AugmentationConfig:
         return self
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class MaskingConfig:
     """SpecAugment masks, drawn anew for every training batch.
@@ -251,6 +271,7 @@ class MaskingConfig:
     max_feature_bins: Count = 6
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ModelConfig:
     """Which architecture, with which sizes.
@@ -279,6 +300,7 @@ class ModelConfig:
         return self
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TrainingConfig:
     """How a model is fitted.
@@ -359,6 +381,7 @@ class TrainingConfig:
         return self
 
 
+@_checked
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Recipe:
     """A named experiment: everything that decides its result, except the split and the seed.
@@ -463,9 +486,11 @@ def _first_problem(kind: type, error: ValidationError) -> str:
             owner = type(owner.__dataclass_fields__[part].default)
         allowed = [field.name for field in dataclasses.fields(owner)]
         return str(unknown(f"no field {'.'.join(location)!r}", allowed, location[-1]))
-    found = f", found {problem['input']!r}" if location else ""
+    is_value = isinstance(problem["input"], (str, float, int, list, tuple, type(None)))
+    found = f", found {problem['input']!r}" if location and is_value else ""
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(location) or 'value'}: {message}{found}."
+    where = f"{'.'.join(location)}: " if location else ""
+    return f"{where}{message}{found}."
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -8,11 +8,14 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 MODEL_FILE = "model.keras"  # of a run folder
 
@@ -46,6 +49,16 @@ def unknown(what: str, allowed: Iterable[str], name: str, *, word: str = "Allowe
     close = difflib.get_close_matches(name.lower(), allowed, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return SerError(f"{what}.{hint} {word}: {', '.join(allowed)}.")
+
+
+def some(things: Sequence[Any], most: int = 10) -> str:
+    """Name the first of many things, and count the others.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    named = ", ".join(str(thing) for thing in things[:most])
+    return f"{named} and {len(things) - most:,} more" if len(things) > most else named
 
 
 def first_line(error: BaseException) -> str:
@@ -121,6 +134,29 @@ def writing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def alone(lock_file: Path, does: str) -> Iterator[None]:
+    """Let one process work at a time; others wait, and say for whom."""
+    lock, holder = FileLock(lock_file), lock_file.with_name(f"{lock_file.name}-holder")
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            who = holder.read_text() if holder.is_file() else "another process"
+            print(f"{shown(lock_file.parent)}: {who} {does}; waiting for it.", flush=True)
+            lock.acquire()
+        try:
+            holder.write_text(f"process {os.getpid()} on {platform.node()}")
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink(missing_ok=True)
+            lock.release()
+    except OSError as error:
+        raise cannot_write(lock_file.parent, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> SerError:
     """Turn an error of the operating system into one line with a remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -151,7 +187,11 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with writing(path) as temporary:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        try:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        except UnicodeEncodeError as error:
+            found = ascii(error.object[max(0, error.start - 20) : error.end + 20])
+            raise SerError(f"{path}: {found} is a name that is not UTF-8. Rename it.") from error
 
 
 def write_csv(path: Path, table: Any, **options: Any) -> None:

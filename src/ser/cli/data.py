@@ -107,16 +107,17 @@ def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
     """Read all clips and write the metadata table."""
     from ser import corpora as registry
     from ser.corpora import metadata as table
-    from ser.project import shown
+    from ser.project import shown, some
 
     result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
     path = table.write_table(result.table)
     typer.echo(table.summary(result.table).to_string())
-    for problem in result.problems:
-        typer.echo(f"cannot be read: {problem.path}: {problem.reason}", err=True)
-    for stranger in result.unknown:
-        typer.echo(f"unknown name, left out: {stranger}", err=True)
-    typer.echo(f"{len(result.table)} clips: {shown(path)}")
+    flags = result.table["flags"].str.split(",").explode().value_counts().drop("", errors="ignore")
+    if len(flags):
+        typer.echo(f"flagged: {some([f'{name} {n}' for name, n in flags.items()])}", err=True)
+    for line in result.losses:
+        typer.echo(line, err=True)
+    typer.echo(f"{result.n_files} recordings found, {len(result.table)} clips: {shown(path)}")
 
 
 @app.command()
@@ -138,8 +139,8 @@ def features(
     clips = table.label_table(table.read_table(), chosen)
     front_end = dataset.FrontEnd(chosen.audio, chosen.features, chosen.augmentation)
     result = dataset.build(clips, front_end, n_jobs=jobs, cluster=cluster, repair=repair)
-    for problem in result.problems.itertuples():
-        typer.echo(f"left out: {problem.clip_id}: {problem.reason}", err=True)
+    if result.losses:
+        typer.echo(result.losses, err=True)
     typer.echo(
         f"{result.shape[0]} clips × {result.shape[1]} variants of {result.shape[2]} frames × "
         f"{result.shape[3]} features; {result.n_computed} clips computed now: "

@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 
 from ser.cli import options
-from ser.cli.options import Corpora, Epochs, Jobs, Protocol, RecipeName, Seeds, app
+from ser.cli.options import Corpora, Epochs, Jobs, Protocol, RecipeName, Seeds, app, at_least
 from ser.project import SerError
 
 
@@ -20,7 +20,7 @@ def train(
     corpora: Corpora = None,
     protocol: Protocol = None,
     fold: Annotated[int, Option(help="Which fold, from 0.")] = 0,
-    seed: Annotated[int, Option(help="Seed of weights, order and variants.")] = 0,
+    seed: Annotated[int, Option(help="Of weights, order, variants.", callback=at_least(0))] = 0,
     epochs: Epochs = 0,
     tensorboard: Annotated[bool, Option(help="Write TensorBoard logs.")] = False,
     everything: Annotated[
@@ -65,9 +65,9 @@ def tune(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    trials: Annotated[int, Option(help="How many settings in all.")] = 20,
+    trials: Annotated[int, Option(help="How many settings in all.", callback=at_least(1))] = 20,
     folds: Annotated[str, Option(help="Folds that a setting is tried on.")] = "0",
-    seed: Annotated[int, Option(help="Of trainings and search.")] = 0,
+    seed: Annotated[int, Option(help="Of trainings and search.", callback=at_least(0))] = 0,
     epochs: Epochs = 0,
     space: Annotated[
         Path | None,
@@ -122,8 +122,8 @@ def robustness(
     recipe: RecipeName,
     protocol: Protocol = None,
     corpora: Corpora = None,
-    seed: Annotated[int, Option(help="Which models of the cross-validation.")] = 0,
-    clips: Annotated[int, Option(help="So many at random; 0 is all of them.")] = 0,
+    seed: Annotated[int, Option(help="Of the models that are tested.", callback=at_least(0))] = 0,
+    clips: Annotated[int, Option(help="So many at random; 0: all.", callback=at_least(0))] = 0,
     jobs: Jobs = 2,
     epochs: Epochs = 0,
 ) -> None:

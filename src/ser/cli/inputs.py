@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ser.corpora.folders import LOSSLESS, LOSSY, walk
-from ser.project import SerError
+from ser.project import SerError, some
 
 STDIN = "-"
 
@@ -18,10 +18,13 @@ def expand(names: Sequence[str]) -> list[str]:
     for name in names:
         path = Path(name)
         if name != STDIN and path.is_dir():
-            inside, unreadable = walk(path)
+            inside, unreadable, others = walk(path)
             if not inside:
                 kinds = ", ".join(sorted(LOSSLESS | LOSSY))
-                raise SerError(f"{name}: no recording in this folder. Looked for {kinds}.")
+                found_there = f" among {len(others)} files" if others else ""
+                raise SerError(
+                    f"{name}: no recording in this folder{found_there}. Looked for {kinds}."
+                )
             found += sorted(str(path / file) for file in (*inside, *unreadable))
         elif glob.has_magic(name) and not path.exists():
             every = glob.glob(name, recursive=True)  # noqa: PTH207  also of absolute patterns
@@ -32,3 +35,15 @@ def expand(names: Sequence[str]) -> list[str]:
         else:
             found.append(name)
     return list(dict.fromkeys(found))
+
+
+def summary(names: Sequence[str], n_answered: int, n_failed: int) -> str:
+    """Say what became of every file in the folders among `names`; nothing if there are none."""
+    folders = [Path(name) for name in names if name != STDIN and Path(name).is_dir()]
+    if not folders:
+        return ""
+    others = [file for folder in folders for file in walk(folder).others]
+    parts = [f"{n_answered} answered", f"{n_failed} failed" if n_failed else ""]
+    parts += [f"{len(others)} no recordings ({some(others)})" if others else ""]
+    total = n_answered + n_failed + len(others)
+    return f"{total} file{'s' * (total != 1)}: {', '.join(filter(None, parts))}"

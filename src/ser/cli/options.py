@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,22 +29,37 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def at_least(least: int) -> Callable[[typer.CallbackParam, int], int]:
+    """Make the check of an option that has a lower limit."""
+
+    def check(param: typer.CallbackParam, value: int) -> int:
+        if value < least or (least < 0 and value == 0):  # -1 processes: one for each core
+            found = f"--{param.name}: expected {least} or more"
+            raise SerError(f"{found}{', and not 0' if least < 0 else ''}; found {value}.")
+        return value
+
+    return check
+
+
 RecipeName = Annotated[str, Argument(help="A name from `ser recipes`, or a JSON file.")]
 Corpora = Annotated[
     str | None, Option("--corpora", "-c", help="Names with commas between, or `all`.")
 ]
 Protocol = Annotated[str | None, Option("--protocol", "-p", help="A name from `ser protocols`.")]
 Seeds = Annotated[str, Option(help="Seeds with commas between.")]
-Epochs = Annotated[int, Option(help="Upper limit; 0 for the recipe's.")]
-Jobs = Annotated[int, Option("--jobs", "-j", help="Processes at the same time.")]
+Epochs = Annotated[int, Option(help="Upper limit; 0 for the recipe's.", callback=at_least(0))]
+Jobs = Annotated[
+    int, Option("--jobs", "-j", help="Processes at the same time.", callback=at_least(-1))
+]
 
 
 def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
     """Read numbers with commas between."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise SerError(f"{option}: expected numbers like 0,1,2, found {text!r}.") from error
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SerError(f"{option}: expected numbers like 0,1,2, found {text!r}.")
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
 def recipe(name: str, corpora: str | None) -> Recipe:

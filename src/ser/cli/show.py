@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from ser.project import shown
+from ser.project import shown, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +61,9 @@ def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
         f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
         f"{metrics['n_seeds']} seed(s)"
     )
+    if lost := metrics.get("left_out"):
+        each = some([f"{clip} ({why})" for clip, why in lost.items()], 3)
+        console().print(f"left out, {len(lost)} clips that could not be read: {escape(each)}")
     names = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
     rows = [(n, percent(metrics[k]["mean"], metrics[k]["interval_95"])) for k, n in names.items()]
     table(["", "mean, 95 % over speakers"], rows)
@@ -146,6 +151,7 @@ class AnswersCsv:
 
     def __init__(self, out: TextIO, classes: Sequence[str]) -> None:
         names = ["file", "part", "start_s", "end_s", "label", *classes]
+        self.out = out
         self.table = _csv(out, [*names, "uncertain", "no_speech", "model", "warnings", "error"])
 
     def add(self, name: str, answer: Prediction) -> None:
@@ -166,10 +172,26 @@ class AnswersCsv:
             span = {"start_s": part.start_s, "end_s": part.end_s, "label": part.label}
             row = {"file": name, "part": "segment", "model": answer.model, **span}
             self.table.writerow({**row, **_rounded(part.probabilities)})
+        self.out.flush()  # whoever stops this keeps what was answered
 
     def fail(self, name: str, reason: str) -> None:
         """Add a recording that could not be answered."""
         self.table.writerow({"file": name, "part": "recording", "error": reason})
+        self.out.flush()
+
+
+def with_progress(names: Sequence[str], *, from_n: int = 0) -> Iterator[str]:
+    """Give names one by one; to who watches, with a bar and the time left, if there are so many."""
+    out = Console(stderr=True)
+    if len(names) < from_n or not out.is_terminal:
+        yield from names
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # what is printed meanwhile goes above the bar, unless it goes into a file
+    with Progress(
+        *columns, console=out, transient=True, redirect_stdout=sys.stdout.isatty()
+    ) as bar:
+        yield from bar.track(names)
 
 
 def _csv(out: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
+from ser.cli import outputs
 from ser.cli.options import app
 from ser.project import SerError
 
@@ -42,37 +44,66 @@ def predict(
     explain: Annotated[
         Path | None, Option(help="Draw where the model listened, and why, into this image.")
     ] = None,
+    output: Annotated[
+        Path | None, Option("--output", "-o", help="Write into this .csv or .json file.")
+    ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch.
 
-    Example: ser predict my_voice.wav
+    Examples: ser predict my_voice.wav; ser predict recordings/ --output answers.csv
     """
     from ser.cli import inputs, show
 
-    if as_json and as_csv:
-        raise SerError("--json and --csv are two formats: choose one.")
+    kind = _format(as_json, as_csv, output)
+    for image, option in ((plot, "--plot"), (explain, "--explain")):
+        outputs.file(image, option, outputs.IMAGES)
     names = inputs.expand(files)
-    loaded, answers, problems = _opened(model), [], []
-    rows = show.AnswersCsv(sys.stdout, loaded.classes) if as_csv else None
-    for name in names:
-        try:
-            audio = sys.stdin.buffer.read() if name == inputs.STDIN else name
-            answer = _answer(loaded, audio, plot, explain)
-        except SerError as error:
-            problems.append(str(error))
-            answers.append({"file": name, "error": str(error)})
+    loaded, problems = _opened(model), []
+    answers: list[dict[str, Any]] = []
+    drawn: tuple[str | bytes, Prediction] | None = None
+    with contextlib.ExitStack() as stack:
+        rows = None
+        if kind == ".csv":
+            out = stack.enter_context(outputs.lines(output)) if output else sys.stdout
+            rows = show.AnswersCsv(out, loaded.classes)
+        few = sys.maxsize if rows is not None and output is None and out.isatty() else FEW + 1
+        for name in show.with_progress(names, from_n=few):
+            try:
+                audio = sys.stdin.buffer.read() if name == inputs.STDIN else name
+                answer = loaded.predict(audio)
+            except SerError as error:
+                problems.append(str(error))
+                answers.append({"file": name, "error": str(error)})
+                if rows is not None:
+                    rows.fail(name, str(error))
+                continue
+            drawn = audio, answer
+            answers.append({"file": name, **answer.as_dict()})
             if rows is not None:
-                rows.fail(name, str(error))
-            continue
-        answers.append({"file": name, **answer.as_dict()})
-        if rows is not None:  # as it comes: Ctrl-C keeps what was answered
-            rows.add(name, answer)
-        elif not as_json:
-            show.show_answer(name, answer, short=len(names) > FEW)
-    if as_json:
-        typer.echo(json.dumps(answers, indent=2, ensure_ascii=False))
+                rows.add(name, answer)
+            elif not kind:
+                show.show_answer(name, answer, short=len(names) > FEW)
+    if kind == ".json":
+        with outputs.lines(output) if output else contextlib.nullcontext(sys.stdout) as out:
+            typer.echo(json.dumps(answers, indent=2, ensure_ascii=False), out)
+    if said := inputs.summary(files, len(answers) - len(problems), len(problems)):
+        typer.echo(said, err=True)
+    try:
+        if drawn is not None:
+            _draw(loaded, *drawn, plot, explain)
+    except SerError as error:
+        problems.append(str(error))
     if problems:
         raise SerError("\n".join(problems))
+
+
+def _format(as_json: bool, as_csv: bool, output: Path | None) -> str:
+    """Choose between .json, .csv and text for the terminal; refuse a file of another kind."""
+    if as_json and as_csv:
+        raise SerError("--json and --csv are two formats: choose one.")
+    named = ".json" if as_json else ".csv" if as_csv else ""
+    outputs.file(output, "--output", (named,) if named else (".csv", ".json"))
+    return named if output is None else output.suffix.lower()
 
 
 def _opened(choice: str | None) -> Model:
@@ -85,23 +116,28 @@ def _opened(choice: str | None) -> Model:
     return model
 
 
-def _answer(
-    model: Model, audio: str | bytes, plot: Path | None, explain: Path | None
-) -> Prediction:
-    from ser.inference.model import samples_of
+def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any) -> None:
+    """Draw the last recording that was answered, into the images that are wanted."""
+    if plot is None and explain is None:
+        return
+    import matplotlib.pyplot as plt
 
-    samples, rate = samples_of(audio, None)
-    answer = model.predict(samples, rate)
-    if plot is not None or explain is not None:
-        from ser import plots
+    from ser import plots
+    from ser.audio import open_any
+    from ser.project import writing
 
-        with plots.style():
-            if plot is not None:
-                figure = plots.timeline(samples, rate, answer.segments, model.classes).figure
-                figure.savefig(plot)  # type: ignore[union-attr]
-            if explain is not None:
-                plots.explanation(model, samples, rate, answer).savefig(explain)
-    return answer
+    samples, rate, _ = open_any(audio, None)
+    figures: dict[Path, Any] = {}
+    with plots.style():
+        if plot is not None:
+            ax = plots.timeline(samples, rate, answer.segments, model.classes)
+            figures[plot] = ax.get_figure()
+        if explain is not None:
+            figures[explain] = plots.explanation(model, samples, rate, answer)
+        for path, figure in figures.items():
+            with writing(path) as temporary:
+                figure.savefig(temporary)
+            plt.close(figure)
 
 
 @app.command()
@@ -120,6 +156,7 @@ def listen(
     from ser.inference import live
     from ser.project import writing
 
+    outputs.file(save, "--save", makes_folder=True)
     loaded = _opened(model)
     if file is not None:
         blocks = live.blocks_of_file(file)
@@ -141,6 +178,8 @@ def web_page(
     port: Annotated[int, Option(help="Its port.")] = 7860,
 ) -> None:
     """Open a web page to record, upload and look; Ctrl-C ends."""
+    if not 1 <= port <= 65_535:
+        raise SerError(f"--port {port}: expected a number from 1 to 65535, such as 7860.")
     from ser.inference import page
     from ser.inference.model import find_model, load_model
 
@@ -169,11 +208,19 @@ def export(
     ] = 0.8,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
-    from ser.export.writer import export as write
+    from ser.inference.bundle import FILES
     from ser.inference.model import find_model
-    from ser.project import shown
+    from ser.project import shown, unknown
 
+    outputs.folder(to, "--to")
+    if not 0 < right <= 1:
+        raise SerError(f"--right {right}: expected a share above 0 and at most 1, such as 0.8.")
+    kinds = [name.strip() for name in formats.split(",")]
+    for kind in sorted(set(kinds) - set(FILES)):
+        raise unknown(f"--formats: no format {kind!r}", FILES, kind)
     file, temperature, threshold = find_model(run), 1.0, 0.0
+    from ser.export.writer import export as write
+
     if calibrate is not None:
         from ser import evaluation, experiments, models
 
@@ -181,7 +228,6 @@ def export(
         predictions = experiments.predictions_of(calibrate)
         temperature, threshold = evaluation.calibrate(predictions, classes, right)
         typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
-    kinds = [name.strip() for name in formats.split(",")]
     folder = write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
     if calibrate is not None and (calibrate / "metrics.json").is_file():
         from ser.export import card

@@ -10,7 +10,7 @@ from typing import Any
 
 from ser.corpora.own import UNKNOWN, corpus_of, read_table
 from ser.corpora.registry import BUILT_IN, remember, scan
-from ser.project import SerError
+from ser.project import SerError, some
 
 
 def from_folder(
@@ -146,7 +146,7 @@ def _add(name: str, definition: dict[str, Any]) -> str:
     found = ", ".join(f"{label} {number}" for label, number in sorted(counts.items()))
     print(f"{name}: {what}; {found}; {who}.")
     if strangers:
-        print(f"{name}: left out for want of a label: {_count(strangers, 'file')}: {strangers[0]}")
+        print(f"{name}: no label, left out: {_count(strangers, 'file')}: {some(strangers)}")
     if UNKNOWN in speakers:
         nameless = [clip for _, clip in clips if clip.speaker == UNKNOWN]
         print(

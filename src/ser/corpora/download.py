@@ -12,12 +12,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from ser import corpora
 from ser.corpora.base import Corpus
 from ser.corpora.fetch import fetch, fetch_from_kaggle, need_space, unpack
-from ser.project import SerError, cannot_write, paths, shown
+from ser.project import SerError, alone, cannot_write, paths, shown
 
 SOURCES = ("auto", "archive", "kaggle")
 UNPACKED_RATIO = 3.0  # largest seen of an unpacked speech corpus to its archive
@@ -50,7 +48,7 @@ def download(
     target = paths().raw / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{name}.lock")):
+        with alone(target.with_name(f".{name}.lock"), f"downloads {name}"):
             if present := _present(corpus, target):
                 say(f"{name}: complete at {shown(present)}; nothing to do.")
                 return present

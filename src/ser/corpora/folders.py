@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 LOSSLESS = frozenset(
     (
@@ -21,9 +22,18 @@ UNREADABLE = frozenset(
 )
 
 
-def walk(root: Path) -> tuple[list[Path], list[Path]]:
+class Found(NamedTuple):
+    """What lies under a folder; paths are relative to it."""
+
+    files: list[Path]  # recordings, the best copy of several first
+    unreadable: list[Path]  # folders
+    others: list[Path]  # files that are no recordings, or hidden, as those that macOS adds
+
+
+def walk(root: Path) -> Found:
     """List the recordings under a folder, links followed, each folder visited once."""
     files: list[Path] = []
+    others: list[Path] = []
     unreadable: list[Path] = []
     visited: set[tuple[int, int]] = set()
 
@@ -38,8 +48,10 @@ def walk(root: Path) -> tuple[list[Path], list[Path]]:
         visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if name != "__MACOSX" and name[0] != ".")
         relative = Path(folder).relative_to(root)
-        files += [relative / name for name in file_names if name[0] != "." and _rank(name) < 3]
-    return sorted(files, key=_preference), unreadable
+        for name in file_names:
+            is_recording = name[0] != "." and _rank(name) < 3
+            (files if is_recording else others).append(relative / name)
+    return Found(sorted(files, key=_preference), unreadable, sorted(others))
 
 
 def _rank(name: str) -> int:

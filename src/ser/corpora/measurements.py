@@ -14,7 +14,7 @@ from ser import audio
 from ser.cache import Cache
 from ser.project import AudioError, CacheError
 
-VERSION = 1  # raise it when a fact is computed in another way
+VERSION = 2  # raise it when a fact is computed in another way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +39,11 @@ class Problem:
 
 def measure(path: Path) -> AudioFacts | Problem:
     """Decode one file."""
+    if not _is_text(path):
+        return Problem(path, "its name, or that of its folder, is not UTF-8: rename it")
     try:
         recording = audio.decode(path)
+        heard = audio.to_mono(recording.samples)  # channels that cancel are silence to a feature
     except AudioError as error:
         return Problem(path, str(error).removeprefix(f"{path}: "))
     return AudioFacts(
@@ -49,7 +52,7 @@ def measure(path: Path) -> AudioFacts | Problem:
         n_channels=recording.samples.shape[1],
         peak_dbfs=audio.peak_dbfs(recording.samples),
         pcm_sha256=recording.pcm_sha256,
-        flags=tuple(sorted(audio.warnings_about(recording.samples))),
+        flags=tuple(sorted(audio.warnings_about(heard, truncated=recording.truncated))),
     )
 
 
@@ -82,7 +85,13 @@ def measure_all(
     return results
 
 
+def _is_text(path: Path) -> bool:
+    return str(path).encode(errors="ignore") == str(path).encode(errors="surrogatepass")
+
+
 def _key(path: Path) -> str:
+    if not _is_text(path):
+        return ""
     try:
         status = path.stat()
     except (OSError, ValueError):

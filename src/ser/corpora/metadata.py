@@ -13,8 +13,9 @@ from ser import corpora
 from ser.cache import Cache
 from ser.config import Recipe
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
+from ser.corpora.folders import walk
 from ser.corpora.measurements import Problem, measure_all
-from ser.project import SerError, paths, shown, writing
+from ser.project import SerError, paths, shown, some, writing
 
 _INTEGERS = {"age": "Int64", "sample_rate_hz": "int64", "n_channels": "int64"}
 _FLOATS = {"duration_s": "float64", "peak_dbfs": "float64"}
@@ -28,11 +29,34 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class MetadataResult:
-    """What `build` found."""
+    """What `build` found; `n_files` is all of these together."""
 
     table: pd.DataFrame
     problems: list[Problem]
-    unknown: list[Path]
+    unknown: list[Path]  # names that their corpus does not explain
+    copies: list[Path]  # of clips that are used
+    namesakes: list[Path]  # named as a clip that is used, but another recording by their size
+
+    @property
+    def n_files(self) -> int:
+        """How many recordings there are."""
+        lost: list[list[Any]] = [self.problems, self.unknown, self.copies, self.namesakes]
+        return len(self.table) + sum(len(kind) for kind in lost)
+
+    @property
+    def losses(self) -> list[str]:
+        """What is left out and why, a line for each kind."""
+        kinds: dict[str, list[Any]] = {
+            "cannot be read": [f"{shown(p.path)} ({p.reason})" for p in self.problems],
+            "unknown name": [shown(path) for path in self.unknown],
+            "name of a clip, but another size": [shown(path) for path in self.namesakes],
+            "copy of a clip": [shown(path) for path in self.copies],
+        }
+        return [
+            f"left out, {kind} ({len(lost):,}): {some(lost)}"
+            for kind, lost in kinds.items()
+            if lost
+        ]
 
 
 def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> MetadataResult:
@@ -62,6 +86,8 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
     """
     clips: list[tuple[Path, dict[str, Any]]] = []  # two corpora may share a recording
     unknown: list[Path] = []
+    copies: list[Path] = []
+    namesakes: list[Path] = []
     for corpus in [corpora.get(name) for name in dict.fromkeys(names)]:
         root = corpora.locate(corpus.name)
         found, strangers = corpora.scan(corpus, root)
@@ -72,6 +98,8 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
             )
         clips += [(root / path, _named(corpus, path, clip)) for path, clip in found]
         unknown += [root / path for path in strangers]
+        same, other = _spare(corpus, root, [path for path, _ in found])
+        copies, namesakes = copies + same, namesakes + other
     cache = Cache(paths().interim / "audio_facts.sqlite")
     files = [file for file, _ in clips]
     facts = measure_all(files, cache, n_jobs=n_jobs, progress=progress)
@@ -82,7 +110,29 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
             problems.append(measured)
         else:
             rows.append({**named, **dataclasses.asdict(measured)})
-    return MetadataResult(_table(rows), problems, unknown)
+    return MetadataResult(_table(rows), problems, unknown, copies, namesakes)
+
+
+def _spare(corpus: Corpus, root: Path, used: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Find the files whose clip another file stands for: copies of it, and other recordings."""
+    copies: list[Path] = []
+    others: list[Path] = []
+    best = {corpus.canonical(path): path for path in used}
+    for path in [] if corpus.files is not None else walk(root).files:
+        clip = path if corpus.parse(path) is None else best[corpus.canonical(path)]
+        if clip == path:
+            continue
+        sizes = {_size(root / path), _size(root / clip)}
+        is_other = path.suffix.lower() == clip.suffix.lower() and len(sizes) > 1
+        (others if is_other else copies).append(root / path)
+    return copies, others
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nothing
+        return -1
 
 
 def _named(corpus: Corpus, path: Path, clip: ClipName) -> dict[str, Any]:

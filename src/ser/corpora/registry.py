@@ -149,7 +149,10 @@ def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipN
     """
     corpus = get(corpus) if isinstance(corpus, str) else corpus
     best: dict[str, tuple[Path, ClipName]] = {}
-    files, unknown = walk(Path(root)) if corpus.files is None else (list(corpus.files), [])
+    if corpus.files is None:
+        files, unknown, _ = walk(Path(root))
+    else:
+        files, unknown = list(corpus.files), []
     for path in files:  # the best file of a clip comes first
         clip = corpus.parse(path)
         if clip is None:

@@ -140,9 +140,11 @@ def _table(recipe: Recipe) -> pd.DataFrame:
             return table
     here = all_corpora.available()
     names = [name for name in dict.fromkeys((*known, *wanted)) if name in here or name in wanted]
-    table = metadata.build(names, progress=False).table
-    print(f"{shown(metadata.write_table(table))}: made of {', '.join(names)}")
-    return table
+    result = metadata.build(names, progress=False)
+    print(f"{shown(metadata.write_table(result.table))}: made of {', '.join(names)}")
+    for line in result.losses:
+        print(line)
+    return result.table
 
 
 def _mark(names: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ser.experiments import protocols, recipes
 from ser.features import dataset, extraction
 from ser.fingerprint import code_hash
 from ser.models import backend
-from ser.project import SerError, paths, read_json
+from ser.project import SerError, paths, read_json, some
 
 if TYPE_CHECKING:
     import keras
@@ -137,6 +138,28 @@ class Plan:
         if self.model is None:
             return models.build(self.recipe.model, **self.sizes)
         return own.build(self.model, **self.sizes)
+
+    def check_folds(self, folds: Iterable[int], lost: Collection[str] = ()) -> None:
+        """Refuse folds that cannot be trained, before any is: without a class, or a whole part.
+
+        `lost` are clips that cannot be read.
+        """
+        label_of = dict(zip(self.table["clip_id"], self.table["label"], strict=True))
+        lacking = []
+        for fold in (self.folds[index] for index in folds):
+            heard = fold.train + (fold.validation if self.recipe.training.refit else ())
+            labels = {label_of[clip] for clip in set(heard).difference(lost)}
+            missing = [f"training clip of {c}" for c in self.recipe.classes if c not in labels]
+            for part in ("validation", "test"):
+                clips = set(getattr(fold, part))
+                missing += [f"{part} clip"] * bool(clips and not clips.difference(lost))
+            if missing:
+                lacking.append(f"fold {fold.index} (it tests {fold.name}) has no {some(missing)}")
+        if lacking:
+            raise SerError(
+                f"recipe {self.recipe.name}, {self.protocol}: {some(lacking)}. Leave such a class "
+                "out of the recipe or merge it, add speakers, or choose another protocol."
+            )
 
     def with_speakers(self, n_speakers: int, seed: int = 0) -> Plan:
         """Let training hear fewer speakers, for a learning curve."""

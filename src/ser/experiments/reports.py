@@ -78,6 +78,9 @@ def report(plan: Plan, seeds: Sequence[int], *, force: bool = False) -> Path:
     summary["n_parameters"] = cards[0]["n_parameters"]
     summary["training_seconds"] = round(seconds, 1)
     summary["packages"] = cards[0]["packages"]
+    left_out = {clip: why for card in cards for clip, why in card.get("left_out", {}).items()}
+    if left_out:
+        summary["left_out"] = dict(sorted(left_out.items()))
     with writing(folder / "predictions.csv") as temporary:
         test.to_csv(temporary, index=False)
     with writing(folder / "history.csv") as temporary:
@@ -165,7 +168,11 @@ def metrics_of(folder: Path) -> dict[str, Any]:
     table = metadata.read_table() if paths().metadata.exists() else None
     if table is not None and not set(predictions["clip_id"]) <= set(table["clip_id"]):
         table = None
-    return evaluation.metrics(predictions, recipe.classes, table)
+    found = evaluation.metrics(predictions, recipe.classes, table)
+    for name in (RUN_FILE, "metrics.json"):
+        if (file := Path(folder) / name).is_file() and "left_out" in (said := read_json(file)):
+            found["left_out"] = said["left_out"]
+    return found
 
 
 def runs() -> list[Path]:

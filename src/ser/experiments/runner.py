@@ -80,6 +80,7 @@ def train_fold(
     folder = plan.run_folder(fold, seed)
     if is_done(folder):
         return folder
+    plan.check_folds([fold])
     backend.load()  # imports TensorFlow, which takes seconds
     from ser import models
     from ser.training import fitting
@@ -87,6 +88,8 @@ def train_fold(
     started_s = time.time()
     there = [part for part in PARTS if getattr(of_fold, part)]
     feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
+    if feature_set.losses:
+        print(feature_set.losses, flush=True)
     if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
     begun = pretrain(plan, seed, every=every, n_jobs=n_jobs)
@@ -133,6 +136,8 @@ def write_run(
         with writing(folder / f"predictions{suffix}.csv") as temporary:
             frame.sort_values("clip_id").to_csv(temporary, index=False)
     card = _card(plan, fold, seed, history, network.count_params(), seconds)
+    if len(feature_set.problems):
+        card["left_out"] = feature_set.reasons
     finish(folder, network, card)
     return folder
 
@@ -293,6 +298,8 @@ def run(
     chosen = range(len(whole.folds)) if folds is None else folds
     units = [(fold, seed) for seed in seeds for fold in chosen]
     todo = [unit for unit in units if not is_done(whole.run_folder(*unit))]
+    to_train = sorted({fold for fold, _ in todo})
+    whole.check_folds(to_train)
     print(
         f"{recipe.name}, {whole.protocol}: {len(whole.table)} clips, {len(units)} trainings, "
         f"{len(units) - len(todo)} of them done before. Runs: {shown(whole.runs_folder)}",
@@ -300,7 +307,10 @@ def run(
     )
     options: dict[str, Any] = {"recipe": recipe, "n_jobs": n_jobs, "every": every}
     if todo:  # first what several units need, else each would make it
-        dataset.build(whole.table, whole.front_end, progress=every > 0)
+        found = dataset.build(whole.table, whole.front_end, progress=every > 0)
+        if found.losses:
+            print(found.losses, flush=True)
+        whole.check_folds(to_train, found.reasons)
         if recipe.training.extra_epochs:
             first = sorted({(seed,) for _, seed in todo})
             list(work(pretrain, whole, first, **options))

@@ -110,6 +110,8 @@ def _training(about: dict[str, Any], found: dict[str, Any]) -> str:
     ]
     encoder = about["features"].get("encoder")
     text = f"Its encoder is {encoder}'s (OpenAI, MIT). " if encoder else ""
+    if lost := found.get("left_out"):
+        text = f"{len(lost)} clips could not be read and are not among them. {text}"
     return (
         f"## What it learnt from\n\n{_table(rows)}\n\n{text}Several of these licences forbid "
         "commercial use: take the model as non-commercial too, and for anything else train anew "

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
@@ -25,7 +24,7 @@ from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl
-from ser.project import SerError, cannot_write, paths, shown, write_json
+from ser.project import SerError, alone, paths, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -113,6 +112,24 @@ class FeatureSet:
     def shape(self) -> tuple[int, int, int, int]:
         """(n_clips, n_variants, n_frames, n_features); variant 0 is the original."""
         return *self._rows.shape, *self._front_end.shape
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why clips could not be computed, by clip id, without the path of each."""
+        rows = zip(self.problems["clip_id"], self.problems["reason"], strict=True)
+        return {clip: reason.partition(": ")[2] or reason for clip, reason in rows}
+
+    @property
+    def losses(self) -> str:
+        """What is left out, in one line; empty where nothing is."""
+        if not len(self.problems):
+            return ""
+        n_clips = len(self.problems) + len(self.table)
+        each = [f"{clip} ({reason})" for clip, reason in self.reasons.items()]
+        return (
+            f"left out, {len(each)} of {n_clips} clips that cannot be read: {some(each, 3)}. Put "
+            "them back, or run `ser metadata` again."
+        )
 
     def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
         """Read features of some clips.
@@ -204,7 +221,11 @@ def build(
     reasons: dict[str, str] = {}
     n_computed = 0
     if len(known) < len(set(every_key)):
-        with _locked(front_end):
+        with alone(front_end.folder / ".lock", "computes these features"):
+            write_json(
+                front_end.folder / "config.json",
+                {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
+            )
             known = cache.find(every_key)  # another process may have computed them meanwhile
             missing = {
                 sound: tuple(number for number, key in enumerate(of_clip) if key not in known)
@@ -245,10 +266,10 @@ def _compute_all(
     chunks = [jobs[i : i + CHUNK_CLIPS] for i in range(0, len(jobs), CHUNK_CLIPS)]
     sent = custom.pack(front_end.features, front_end.augmentation)
     with (
-        _backend(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as workers,
+        _pool(cluster, n_jobs if len(jobs) >= SERIAL_BELOW_CLIPS else 1) as run,
         tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress) as bar,
     ):
-        results = workers(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
+        results = run(delayed(_compute_chunk)(chunk, front_end, sent) for chunk in chunks)
         for chunk, (done, failed) in zip(chunks, results, strict=True):
             cache.put((key, array.astype(front_end.dtype).tobytes()) for key, array in done)
             reasons.update(failed)
@@ -298,7 +319,8 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
 
 
 @contextlib.contextmanager
-def _backend(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
+def _pool(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
+    """Start processes on this machine, or use those of a Dask scheduler."""
     if cluster is None:
         with Parallel(n_jobs, return_as="generator", batch_size=1) as workers:
             yield workers
@@ -318,27 +340,3 @@ def _backend(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
         ) from error
     with client, parallel_config("dask", wait_for_workers_timeout=60):
         yield Parallel(n_jobs=-1, return_as="generator", batch_size=1)
-
-
-@contextlib.contextmanager
-def _locked(front_end: FrontEnd) -> Iterator[None]:
-    """Let one process compute at a time; others wait, and say for what."""
-    folder = front_end.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=1)
-        except Timeout:
-            print(f"{shown(folder)}: another process computes these features; waiting.", flush=True)
-            lock.acquire()
-        try:
-            write_json(
-                folder / "config.json",
-                {"audio": to_dict(front_end.audio), "features": to_dict(front_end.features)},
-            )
-            yield
-        finally:
-            lock.release()
-    except OSError as error:
-        raise cannot_write(folder, error) from error

@@ -7,14 +7,13 @@ Importing this module imports neither TensorFlow nor librosa. A bundle never nee
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ser.audio import check_rate, decode, to_mono, to_waveform, warnings_about
+from ser.audio import open_any, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
@@ -29,7 +28,7 @@ from ser.inference.windows import (
     segments_of,
 )
 from ser.models import backend
-from ser.project import MODEL_FILE, AudioError, SerError, paths, read_json, shown
+from ser.project import MODEL_FILE, SerError, paths, read_json, shown
 
 Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
 
@@ -40,6 +39,7 @@ WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
     "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
     "clipped": "clipped: the recording is overdriven; turn the level down",
+    "truncated": "cut short: the file ends before its header says; copy it again from its source",
     "short": "very short: there is little to go by",
     "no speech": "no speech found in it: nothing is answered",
     "mixed": "mixed: several emotions follow one another; see the timeline",
@@ -158,9 +158,10 @@ class Model:
         >>> model.predict("my_voice.wav").label  # doctest: +SKIP
         'happy'
         """
-        samples, rate = samples_of(audio, sample_rate_hz)
+        samples, rate, truncated = open_any(audio, sample_rate_hz)
         duration_s = len(samples) / rate
-        notes = warnings_about(to_mono(samples)) + ["short"] * (duration_s < SHORT_S)
+        notes = warnings_about(to_mono(samples), truncated=truncated)
+        notes += ["short"] * (duration_s < SHORT_S)
         silent, in_windows = "silent" in notes, duration_s > self.longest_s + SLACK_S
         attention = None
         if in_windows:
@@ -225,7 +226,7 @@ class Model:
         SerError
             When the model has no attention layer.
         """
-        samples, rate = samples_of(audio, sample_rate_hz)
+        samples, rate = open_any(audio, sample_rate_hz)[:2]
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
@@ -243,7 +244,7 @@ class Model:
                 "integrated gradients need the run or its .keras file; a bundle shows attention "
                 "only."
             )
-        samples, rate = samples_of(audio, sample_rate_hz)
+        samples, rate = open_any(audio, sample_rate_hz)[:2]
         if label is None:
             label = most_probable(self.hear(samples, rate))
         return self._share_out(samples, rate, self.classes.index(label))
@@ -281,17 +282,6 @@ def _of_bundle(folder: Path) -> Model:
         return opened(to_waveform(samples, rate, audio))
 
     return Model(hear, opened.window_s, opened.card, shown(folder))
-
-
-def samples_of(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float]:
-    """Take a file or samples."""
-    if isinstance(audio, (str, bytes, os.PathLike)):
-        recording = decode(audio if isinstance(audio, bytes) else Path(audio))
-        return recording.samples, float(recording.sample_rate_hz)
-    if sample_rate_hz is None:
-        raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
-    check_rate(sample_rate_hz)
-    return np.asarray(audio), float(sample_rate_hz)
 
 
 def find_model(choice: Path | str | None = None) -> Path:
