@@ -1,7 +1,7 @@
 """A file or an array becomes a mono float32 waveform, or one clear error.
 
-Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix says), resampling
-is soxr's at its high quality. Both are light to import.
+Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix says), and FFmpeg's
+where that refuses; resampling is soxr's at its high quality. All are light to import.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from ser import formats
 from ser.config import AudioConfig
 from ser.project import AudioError
 
@@ -35,6 +36,7 @@ class Recording:
     samples: np.ndarray
     sample_rate_hz: int
     pcm_sha256: str
+    truncated: bool = False  # its header claims more than there is
 
     @property
     def duration_s(self) -> float:
@@ -42,9 +44,10 @@ class Recording:
         return len(self.samples) / self.sample_rate_hz
 
 
-def decode(path: Path | str | bytes) -> Recording:
-    """Read an audio file as it is."""
+def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Recording:
+    """Read an audio file as it is; AudioError where it is longer than may be."""
     source: Any
+    truncated = False
     if isinstance(path, bytes):
         source, head = io.BytesIO(path), path[:64]
         path = Path("standard input")
@@ -62,25 +65,20 @@ def decode(path: Path | str | bytes) -> Recording:
     try:
         with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
-            if 0 < frames / rate < 1e6 and frames / rate > MAX_DURATION_S:
-                raise AudioError(
-                    f"{path}: {frames / rate / 60:.0f} minutes long; at most "
-                    f"{MAX_DURATION_S / 60:.0f} minutes are read. Cut it into parts."
-                )
-            samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
+            if frames / rate < 1e6:  # more than that is a header that is wrong
+                formats.check_length(path, frames / rate, longest_s)
+            samples = file.read(int(longest_s * rate) + 1, dtype="float32", always_2d=True)
+            formats.check_length(path, len(samples) / rate, longest_s)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(error).split("': ")[-1].strip().rstrip(".")
-        raise AudioError(
-            f"{path}: expected audio (WAV, FLAC, OGG, MP3, AIFF …), found something that cannot be "
-            f"decoded ({reason}). Convert it to WAV or FLAC, or copy it again from its source."
-        ) from error
+        samples, rate, truncated = formats.decode(source, path, reason, longest_s)
     if not len(samples):
         raise AudioError(f"{path}: holds no samples. Record or export it again.")
     if not np.isfinite(samples).all():
         raise AudioError(
             f"{path}: holds NaN or infinite samples. Export it again as 16-bit PCM or FLAC."
         )
-    return Recording(samples, rate, _pcm_sha256(samples, rate))
+    return Recording(samples, rate, _pcm_sha256(samples, rate), truncated)
 
 
 def _read_head(path: Path) -> bytes:

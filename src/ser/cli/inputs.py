@@ -6,7 +6,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from ser.corpora.folders import LOSSLESS, LOSSY, walk
+from ser.corpora.folders import walk
+from ser.formats import SUFFIXES
 from ser.project import SerError
 
 STDIN = "-"
@@ -20,7 +21,7 @@ def expand(names: Sequence[str]) -> list[str]:
         if name != STDIN and path.is_dir():
             inside, unreadable = walk(path)
             if not inside:
-                kinds = ", ".join(sorted(LOSSLESS | LOSSY))
+                kinds = ", ".join(sorted(SUFFIXES))
                 raise SerError(f"{name}: no recording in this folder. Looked for {kinds}.")
             found += sorted(str(path / file) for file in (*inside, *unreadable))
         elif glob.has_magic(name) and not path.exists():

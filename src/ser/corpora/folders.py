@@ -5,20 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-LOSSLESS = frozenset(
-    (
-        *(".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".caf"),
-        *(".au", ".snd", ".nist", ".sph", ".voc", ".svx"),
-    )
-)
-LOSSY = frozenset((".ogg", ".oga", ".opus", ".mp3"))
-# Recordings in containers that libsndfile does not read: listed, so that they are reported.
-UNREADABLE = frozenset(
-    (
-        *(".m4a", ".aac", ".wma", ".amr", ".3gp"),
-        *(".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm", ".mpg", ".mpeg", ".wmv"),
-    )
-)
+from ser.formats import BY_FFMPEG, LOSSLESS, LOSSY
 
 
 def walk(root: Path) -> tuple[list[Path], list[Path]]:
@@ -44,7 +31,7 @@ def walk(root: Path) -> tuple[list[Path], list[Path]]:
 
 def _rank(name: str) -> int:
     suffix = Path(name).suffix.lower()
-    kinds = (LOSSLESS, LOSSY, UNREADABLE)
+    kinds = (LOSSLESS, LOSSY, BY_FFMPEG)
     return next((rank for rank, kind in enumerate(kinds) if suffix in kind), len(kinds))
 
 
