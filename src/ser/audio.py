@@ -65,8 +65,7 @@ def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Re
     try:
         with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
-            if frames / rate < 1e6:  # more than that is a header that is wrong
-                formats.check_length(path, frames / rate, longest_s)
+            formats.check_length(path, frames / rate, longest_s)
             samples = file.read(int(longest_s * rate) + 1, dtype="float32", always_2d=True)
             formats.check_length(path, len(samples) / rate, longest_s)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw

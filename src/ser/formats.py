@@ -40,12 +40,13 @@ SUFFIXES = LOSSLESS | LOSSY | BY_FFMPEG
 # files), and decoders of sound. Pictures are never decoded, not even to look what they are.
 CONTAINERS = "aac,amr,asf,avi,caf,flv,matroska,mov,mpeg"
 CODECS = (
-    "aac,aac_latm,ac3,alac,amrnb,amrwb,eac3,flac,libopus,mp2float,mp3float,opus,vorbis,"
+    "aac,aac_latm,ac3,alac,amrnb,amrwb,eac3,flac,libopus,mp2,mp2float,mp3,mp3float,opus,vorbis,"
     "wmalossless,wmapro,wmav1,wmav2,wmavoice,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,pcm_alaw,"
     "pcm_f32be,pcm_f32le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,"
     "pcm_s8,pcm_u8"
 )
 BEGINNINGS = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"), (0, b"#!AMR"), (0, b"\xff\xf1"))
+ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds its length
 WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses from their bit rate how long these are
 LOST_S = 0.5  # less than this is the padding of an encoder
 MAX_CHANNELS = 64
@@ -60,7 +61,7 @@ def decode(source: Any, path: Path, reason: str, longest_s: float) -> Decoded:
     file = source if isinstance(source, io.BytesIO) else io.FileIO(source)
     with file:
         file.seek(0)
-        head = file.read(16)
+        head = file.read(4_096)
         file.seek(0)
         expected = path.suffix.lower() in BY_FFMPEG or any(
             head[at:].startswith(beginning) for at, beginning in BEGINNINGS
@@ -78,11 +79,11 @@ def decode(source: Any, path: Path, reason: str, longest_s: float) -> Decoded:
                 with av.open(
                     file,
                     "r",
-                    options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
+                    container_options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
                     metadata_errors="replace",
                     timeout=TIMEOUT_S,
                 ) as container:
-                    return _read(container, path, longest_s)
+                    return _read(container, path, longest_s, _claimed_by_asf(head))
             except (av.FFmpegError, ValueError) as error:
                 if expected:
                     reason = (getattr(error, "strerror", "") or str(error)).rstrip(".")
@@ -98,7 +99,17 @@ def _conversion(path: Path) -> str:
     return f"ffmpeg -i {shlex.quote(name)} {shlex.quote(str(other))}"
 
 
-def _read(container: InputContainer, path: Path, longest_s: float) -> Decoded:
+def _claimed_by_asf(head: bytes) -> float:
+    """Read the length that FFmpeg does not believe where the file is smaller than it should be."""
+    at = head.find(ASF_FACTS)
+    play_time, lead_ms, flags = (
+        int.from_bytes(head[at + offset : at + offset + size], "little")
+        for offset, size in ((64, 8), (80, 8), (88, 4))
+    )
+    return 0.0 if at < 0 or flags & 1 else play_time / 1e7 - lead_ms / 1e3
+
+
+def _read(container: InputContainer, path: Path, longest_s: float, least_s: float) -> Decoded:
     """Decode the first audio stream; what is damaged in it is left out, and counted."""
     if not container.streams.audio:
         raise AudioError(f"{path}: holds no sound. Name a recording, or a video that has some.")
@@ -109,8 +120,7 @@ def _read(container: InputContainer, path: Path, longest_s: float) -> Decoded:
     claimed_s = (container.duration or 0) / 1e6
     if stream.duration and stream.time_base:
         claimed_s = float(stream.duration * stream.time_base)
-    if container.format.name in WITHOUT_LENGTH:
-        claimed_s = 0.0
+    claimed_s = 0.0 if container.format.name in WITHOUT_LENGTH else max(claimed_s, least_s)
     check_length(path, claimed_s, longest_s)
     kind: tuple[int, int] | None = None
     values, lost = bytearray(), 0
@@ -141,7 +151,7 @@ def _read(container: InputContainer, path: Path, longest_s: float) -> Decoded:
 
 def check_length(path: Path, seconds: float, longest_s: float) -> None:
     """Refuse what is longer than it may be."""
-    if seconds > longest_s:
+    if longest_s < seconds < 1e6:  # more than that is a header that is wrong
         unit_s, unit = (60, "minutes") if longest_s > 600 else (1, "s")
         raise AudioError(
             f"{path}: {seconds / unit_s:.0f} {unit} long; at most {longest_s / unit_s:.0f} {unit} "
