@@ -67,7 +67,7 @@ def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Re
             rate, frames = file.samplerate, file.frames
             formats.check_length(path, frames / rate, longest_s)
             samples = file.read(int(longest_s * rate) + 1, dtype="float32", always_2d=True)
-            formats.check_length(path, len(samples) / rate, longest_s)
+            formats.check_length(path, len(samples) / rate, longest_s, so_far=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(error).split("': ")[-1].strip().rstrip(".")
         samples, rate, truncated = formats.decode(source, path, reason, longest_s)

@@ -137,7 +137,7 @@ def _read(container: InputContainer, path: Path, longest_s: float, least_s: floa
             lost += frame.samples
             continue
         values += _floats(frame).tobytes()
-        check_length(path, len(values) / (4 * channels * rate), longest_s)
+        check_length(path, len(values) / (4 * channels * rate), longest_s, so_far=True)
         if len(values) > MAX_BYTES or time.monotonic() > end_s:
             raise AudioError(
                 f"{path}: takes more than {MAX_BYTES / 1e9:.0f} GB or {TIMEOUT_S:.0f} s to decode. "
@@ -149,14 +149,13 @@ def _read(container: InputContainer, path: Path, longest_s: float, least_s: floa
     return samples, rate, missing_s > LOST_S
 
 
-def check_length(path: Path, seconds: float, longest_s: float) -> None:
-    """Refuse what is longer than it may be."""
+def check_length(path: Path, seconds: float, longest_s: float, *, so_far: bool = False) -> None:
+    """Refuse what is longer than it may be, as its header says or as was read so far."""
     if longest_s < seconds < 1e6:  # more than that is a header that is wrong
         unit_s, unit = (60, "minutes") if longest_s > 600 else (1, "s")
-        raise AudioError(
-            f"{path}: {seconds / unit_s:.0f} {unit} long; at most {longest_s / unit_s:.0f} {unit} "
-            "are read. Cut it into parts."
-        )
+        most = f"{longest_s / unit_s:.0f} {unit}"
+        found = f"more than {most}" if so_far else f"{seconds / unit_s:.0f} {unit}"
+        raise AudioError(f"{path}: {found} long; at most {most} are read. Cut it into parts.")
 
 
 def _frames(container: InputContainer) -> Iterator[Any]:

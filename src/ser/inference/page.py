@@ -20,7 +20,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ser import plots
+from ser import formats, plots
 from ser.audio import to_waveform
 from ser.inference import sandbox
 from ser.inference.model import Model, Prediction
@@ -113,6 +113,10 @@ def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Bloc
                     buttons=[],
                 )
                 ask = gradio.Button("Answer", variant="primary", elem_id="ask")
+                other = gradio.UploadButton(
+                    "Upload a video or another format",  # the box above takes audio/* only
+                    file_types=sorted(formats.SUFFIXES),
+                )
                 if examples:
                     gradio.Examples([[str(path)] for path in examples], [sound], label="examples")
             with gradio.Column(min_width=320):
@@ -128,6 +132,7 @@ def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Bloc
             gradio.Markdown(card)
         shown = [message, label, picture]
         ask.click(respond, [sound], shown, concurrency_limit=AT_ONCE, api_name="answer")
+        other.upload(respond, [other], shown, concurrency_limit=AT_ONCE, api_name="upload")
     page.queue(max_size=WAITING)
     return page
 
