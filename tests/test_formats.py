@@ -168,15 +168,17 @@ def test_what_the_container_claims_is_not_believed(tmp_path):
         decode(claiming(path, 0.01), longest_s=3.0)
 
 
-def test_damage_in_the_middle_is_counted(tmp_path):
-    path = make(tmp_path / "phone.m4a", 8.0)
+@pytest.mark.parametrize("name", ["phone.m4a", "raw.aac"])
+def test_what_is_damaged_in_the_middle_is_missed(tmp_path, name):
+    path = make(tmp_path / name, 8.0)
     data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle - len(data) // 8 : middle + len(data) // 8] = bytes(len(data) // 4)
+    for start in range(len(data) // 4, len(data) * 3 // 4, 400):
+        data[start + 60 : start + 160] = bytes(np.random.default_rng(start).bytes(100))
     path.write_bytes(data)
     recording = decode(path)
-    assert recording.truncated == (recording.duration_s < 7.5)
     assert np.isfinite(recording.samples).all()
+    assert 3 < recording.duration_s < 7.5
+    assert recording.truncated
 
 
 def test_limits_hold(tmp_path, monkeypatch):
@@ -200,6 +202,9 @@ def test_nothing_to_hear_is_one_line(tmp_path):
         grey = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
         for frame in (grey, None):
             file.mux(pictures.encode(frame))
+    (tmp_path / "hollow.aac").write_bytes(b"\xff\xf1\x50\x80\x02\x1f\xfc" + bytes(10) * 50)
+    with one_line("hollow.aac: expected audio", "copy it again", kind=AudioError):
+        decode(tmp_path / "hollow.aac")
     with one_line("mute.mp4: holds no sound", "Name a recording", kind=AudioError):
         decode(tmp_path / "mute.mp4")
 

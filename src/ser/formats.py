@@ -47,7 +47,7 @@ CODECS = (
 )
 BEGINNINGS = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"), (0, b"#!AMR"), (0, b"\xff\xf1"))
 ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds its length
-WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses from their bit rate how long these are
+WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses how long these are from their bit rate
 LOST_S = 0.5  # less than this is the padding of an encoder
 MAX_CHANNELS = 64
 MAX_BYTES = 2_000_000_000  # of decoded samples
@@ -122,31 +122,31 @@ def _read(container: InputContainer, path: Path, longest_s: float, least_s: floa
         claimed_s = float(stream.duration * stream.time_base)
     claimed_s = 0.0 if container.format.name in WITHOUT_LENGTH else max(claimed_s, least_s)
     check_length(path, claimed_s, longest_s)
-    kind: tuple[int, int] | None = None
-    values, lost = bytearray(), 0
+    kind, values, passed_s = (0, 0), bytearray(), 0.0
     end_s = time.monotonic() + TIMEOUT_S
-    for frame in _frames(container):
-        rate, channels = frame.sample_rate, frame.layout.nb_channels
-        kind = kind or (rate, channels)
-        if not 1_000 <= kind[0] <= 1_000_000 or not 1 <= kind[1] <= MAX_CHANNELS:
+    for lasts_s, frame in _frames(container):
+        passed_s += lasts_s
+        if frame is None:
+            continue
+        found = frame.sample_rate, frame.layout.nb_channels
+        rate, channels = kind = kind if values else found
+        if not 1_000 <= rate <= 1_000_000 or not 1 <= channels <= MAX_CHANNELS:
             raise AudioError(
                 f"{path}: expected 1,000 to 1,000,000 Hz and at most {MAX_CHANNELS} channels, "
                 f"found {rate} Hz and {channels} channels."
             )
-        if (rate, channels) != kind:
-            lost += frame.samples
-            continue
-        values += _floats(frame).tobytes()
+        if found == kind:
+            values += _floats(frame).tobytes()
         check_length(path, len(values) / (4 * channels * rate), longest_s, so_far=True)
         if len(values) > MAX_BYTES or time.monotonic() > end_s:
             raise AudioError(
                 f"{path}: takes more than {MAX_BYTES / 1e9:.0f} GB or {TIMEOUT_S:.0f} s to decode. "
                 "Cut it into parts."
             )
-    rate, channels = kind or (1, 1)
+    if not values:
+        raise ValueError("none of its sound is whole")
     samples = np.frombuffer(values, np.float32).reshape(-1, channels)
-    missing_s = max(claimed_s - len(samples) / rate, lost / rate)
-    return samples, rate, missing_s > LOST_S
+    return samples, rate, max(claimed_s, passed_s) - len(samples) / rate > LOST_S
 
 
 def check_length(path: Path, seconds: float, longest_s: float, *, so_far: bool = False) -> None:
@@ -158,8 +158,8 @@ def check_length(path: Path, seconds: float, longest_s: float, *, so_far: bool =
         raise AudioError(f"{path}: {found} long; at most {most} are read. Cut it into parts.")
 
 
-def _frames(container: InputContainer) -> Iterator[Any]:
-    """Decode packet by packet, so that a damaged one costs no other."""
+def _frames(container: InputContainer) -> Iterator[tuple[float, Any]]:
+    """Give how long each packet lasts, and its frames; a damaged one has none."""
     import av
 
     packets = container.demux(container.streams.audio[0])
@@ -168,8 +168,10 @@ def _frames(container: InputContainer) -> Iterator[Any]:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
+        yield float((packet.duration or 0) * (packet.time_base or 0)), None
         with contextlib.suppress(av.FFmpegError):
-            yield from packet.decode()
+            for frame in packet.decode():
+                yield 0.0, frame
 
 
 def _floats(frame: Any) -> np.ndarray:
