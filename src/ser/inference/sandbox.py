@@ -9,9 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ser.audio import decode
+from ser.audio import Recording, decode
 from ser.project import AudioError
 
 MAX_BYTES = 20_000_000
@@ -22,7 +20,7 @@ MEMORY_BYTES = 2_000_000_000
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 
-def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> tuple[np.ndarray, int]:
+def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> Recording:
     """Read a recording without trusting it."""
     path = Path(path)
     size = path.stat().st_size if path.is_file() else 0
@@ -66,8 +64,7 @@ def _work(path: str, results: Any) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     results.send("begun")
     try:
-        recording = decode(path, longest_s=MAX_SECONDS)
-        results.send((recording.samples, recording.sample_rate_hz))
+        results.send(decode(path, longest_s=MAX_SECONDS))
     except AudioError as error:
         results.send(str(error).replace(f"{path}: ", "the recording: "))
     except Exception as error:
