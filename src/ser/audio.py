@@ -1,7 +1,7 @@
 """A file or an array becomes a mono float32 waveform, or one clear error.
 
-Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix says), resampling
-is soxr's at its high quality. Both are light to import.
+Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix says), and FFmpeg's
+where that refuses; resampling is soxr's at its high quality. All are light to import.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from ser import formats
 from ser.config import AudioConfig
 from ser.project import AudioError
 
@@ -70,9 +71,10 @@ if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
     keep_compiled((Path(_librosa.origin).parent / "core" / "__pycache__", _home))
 
 
-def decode(path: Path | str | bytes) -> Recording:
-    """Read an audio file as it is."""
+def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Recording:
+    """Read an audio file as it is; AudioError where it is longer than may be."""
     source: Any
+    truncated = False
     if isinstance(path, bytes):
         source, head = io.BytesIO(path), path[:64]
         path = Path("standard input")
@@ -90,22 +92,19 @@ def decode(path: Path | str | bytes) -> Recording:
     try:
         with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
-            _check_length(path, frames / rate)
+            formats.check_length(path, frames / rate, longest_s)
             if file.format == "MP3":
                 data = source.getvalue() if isinstance(source, io.BytesIO) else path.read_bytes()
-                samples, truncated = _read_mp3(data)
-                _check_length(path, len(samples) / rate)
+                samples, truncated = _read_mp3(data, longest_s)
             else:
-                samples = file.read(int(MAX_DURATION_S * rate), dtype="float32", always_2d=True)
+                samples = file.read(int(longest_s * rate) + 1, dtype="float32", always_2d=True)
                 truncated = any(
                     int(claimed or 0) < STREAMED for claimed in CUT_SHORT.findall(file.extra_info)
                 )
+            formats.check_length(path, len(samples) / rate, longest_s, so_far=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(error).split("': ")[-1].strip().rstrip(".")
-        raise AudioError(
-            f"{path}: expected audio (WAV, FLAC, OGG, MP3, AIFF …), found something that cannot be "
-            f"decoded ({reason}). Convert it to WAV or FLAC, or copy it again from its source."
-        ) from error
+        samples, rate, truncated = formats.decode(source, path, reason, longest_s)
     if not len(samples):
         raise AudioError(f"{path}: holds no samples. Record or export it again.")
     if not np.isfinite(samples).all():
@@ -139,15 +138,7 @@ def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, floa
     return np.asarray(audio), float(sample_rate_hz), False
 
 
-def _check_length(path: Path, seconds: float) -> None:
-    if MAX_DURATION_S < seconds < 1e6:  # more than that is a header that is wrong
-        raise AudioError(
-            f"{path}: {seconds / 60:.0f} minutes long; at most {MAX_DURATION_S / 60:.0f} minutes "
-            "are read. Cut it into parts."
-        )
-
-
-def _read_mp3(data: bytes) -> tuple[np.ndarray, bool]:
+def _read_mp3(data: bytes, longest_s: float) -> tuple[np.ndarray, bool]:
     """Read all of an MP3, and say whether its header claims more.
 
     Where no header holds its length, libsndfile takes the bit rate of the first frame for that of
@@ -155,7 +146,7 @@ def _read_mp3(data: bytes) -> tuple[np.ndarray, bool]:
     """
     is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
     with soundfile.SoundFile(io.BytesIO(data) if is_counted else _Longer(data)) as file:
-        most, step = int(MAX_DURATION_S * file.samplerate), 60 * file.samplerate
+        most, step = int(longest_s * file.samplerate), 60 * file.samplerate
         parts = [file.read(step, dtype="float32", always_2d=True)]
         while len(parts[-1]) == step and len(parts) * step <= most:
             parts.append(file.read(step, dtype="float32", always_2d=True))

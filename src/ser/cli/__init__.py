@@ -22,6 +22,7 @@ EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
     "tensorflow threadpoolctl",
     "listen": "sounddevice",
     "app": "gradio",
+    "formats": "av",
     "export": "onnx tf2onnx",
     "tune": "optuna",
     "cluster": "distributed",

@@ -6,7 +6,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from ser.corpora.folders import LOSSLESS, LOSSY, walk
+from ser.corpora.folders import walk
+from ser.formats import SUFFIXES
 from ser.project import SerError, some
 
 STDIN = "-"
@@ -20,7 +21,7 @@ def expand(names: Sequence[str]) -> list[str]:
         if name != STDIN and path.is_dir():
             inside, unreadable, others = walk(path)
             if not inside:
-                kinds = ", ".join(sorted(LOSSLESS | LOSSY))
+                kinds = ", ".join(sorted(SUFFIXES))
                 found_there = f" among {len(others)} files" if others else ""
                 raise SerError(
                     f"{name}: no recording in this folder{found_there}. Looked for {kinds}."

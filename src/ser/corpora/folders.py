@@ -6,20 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-LOSSLESS = frozenset(
-    (
-        *(".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".caf"),
-        *(".au", ".snd", ".nist", ".sph", ".voc", ".svx"),
-    )
-)
-LOSSY = frozenset((".ogg", ".oga", ".opus", ".mp3"))
-# Recordings in containers that libsndfile does not read: listed, so that they are reported.
-UNREADABLE = frozenset(
-    (
-        *(".m4a", ".aac", ".wma", ".amr", ".3gp"),
-        *(".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm", ".mpg", ".mpeg", ".wmv"),
-    )
-)
+from ser.formats import BY_FFMPEG, LOSSLESS, LOSSY
 
 
 class Found(NamedTuple):
@@ -56,7 +43,7 @@ def walk(root: Path) -> Found:
 
 def _rank(name: str) -> int:
     suffix = Path(name).suffix.lower()
-    kinds = (LOSSLESS, LOSSY, UNREADABLE)
+    kinds = (LOSSLESS, LOSSY, BY_FFMPEG)
     return next((rank for rank, kind in enumerate(kinds) if suffix in kind), len(kinds))
 
 

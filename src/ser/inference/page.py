@@ -20,7 +20,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ser import plots
+from ser import formats, plots
 from ser.audio import to_waveform
 from ser.inference import sandbox
 from ser.inference.model import Model, Prediction
@@ -57,7 +57,8 @@ def answer(model: Model, path: str | None) -> Answer:
     if not Path(path).is_file():
         return "The recording was removed with its answer: send it again.", None, None
     try:
-        samples, rate = sandbox.decode_aside(path)
+        recording = sandbox.decode_aside(path)
+        samples, rate = recording.samples, recording.sample_rate_hz
         found = model.predict(samples, rate)
         return _message(found), found.probabilities or None, _draw(model, samples, rate, found)
     except SerError as error:
@@ -113,6 +114,10 @@ def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Bloc
                     buttons=[],
                 )
                 ask = gradio.Button("Answer", variant="primary", elem_id="ask")
+                other = gradio.UploadButton(
+                    "Upload a video or another format",  # the box above takes audio/* only
+                    file_types=sorted(formats.SUFFIXES),
+                )
                 if examples:
                     gradio.Examples([[str(path)] for path in examples], [sound], label="examples")
             with gradio.Column(min_width=320):
@@ -128,6 +133,7 @@ def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Bloc
             gradio.Markdown(card)
         shown = [message, label, picture]
         ask.click(respond, [sound], shown, concurrency_limit=AT_ONCE, api_name="answer")
+        other.upload(respond, [other], shown, concurrency_limit=AT_ONCE, api_name="upload")
     page.queue(max_size=WAITING)
     return page
 

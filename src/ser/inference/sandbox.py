@@ -9,10 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
-
-from ser.audio import decode
+from ser.audio import Recording, decode
 from ser.project import AudioError
 
 MAX_BYTES = 20_000_000
@@ -23,7 +20,7 @@ MEMORY_BYTES = 2_000_000_000
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 
-def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> tuple[np.ndarray, int]:
+def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> Recording:
     """Read a recording without trusting it."""
     path = Path(path)
     size = path.stat().st_size if path.is_file() else 0
@@ -35,7 +32,7 @@ def decode_aside(path: Path | str, *, timeout_s: float = TIMEOUT_S) -> tuple[np.
     method = "forkserver" if sys.platform == "linux" else "spawn"
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["ser.audio"])
+        context.set_forkserver_preload(["ser.audio", "av"])
     with _AT_ONCE:
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(target=_work, args=(str(path), theirs), daemon=True)
@@ -67,16 +64,7 @@ def _work(path: str, results: Any) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     results.send("begun")
     try:
-        with contextlib.suppress(soundfile.LibsndfileError, OSError):
-            facts = soundfile.info(path)
-            if facts.duration > MAX_SECONDS:
-                results.send(
-                    f"the recording is {facts.duration:.0f} s long; at most {MAX_SECONDS:.0f} s "
-                    "are taken. Cut it."
-                )
-                return
-        recording = decode(path)
-        results.send((recording.samples, recording.sample_rate_hz))
+        results.send(decode(path, longest_s=MAX_SECONDS))
     except AudioError as error:
         results.send(str(error).replace(f"{path}: ", "the recording: "))
     except Exception as error:

@@ -1,0 +1,184 @@
+"""Which files are recordings; those of phones, browsers and cameras, which libsndfile refuses.
+
+PyAV brings FFmpeg's libraries for these. It is an extra, and imported only when such a file comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ser.project import AudioError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# All suffixes of recordings: folders, the web page and corpora of one's own go by these.
+LOSSLESS = frozenset(
+    (
+        *(".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".caf"),
+        *(".au", ".snd", ".nist", ".sph", ".voc", ".svx"),
+    )
+)
+LOSSY = frozenset((".ogg", ".oga", ".opus", ".mp3"))
+BY_FFMPEG = frozenset(
+    (
+        *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".awb", ".3gp", ".3gpp", ".3g2", ".weba", ".mka"),
+        *(".mp4", ".m4v", ".mkv", ".mov", ".avi", ".flv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf"),
+    )
+)
+SUFFIXES = LOSSLESS | LOSSY | BY_FFMPEG
+
+# What FFmpeg may open: containers that hold their sound themselves (no playlist that names other
+# files), and decoders of sound. Pictures are never decoded, not even to look what they are.
+CONTAINERS = "aac,amr,asf,avi,caf,flv,matroska,mov,mpeg"
+CODECS = (
+    "aac,aac_latm,ac3,alac,amrnb,amrwb,eac3,flac,libopus,mp2,mp2float,mp3,mp3float,opus,vorbis,"
+    "wmalossless,wmapro,wmav1,wmav2,wmavoice,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,pcm_alaw,"
+    "pcm_f32be,pcm_f32le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,"
+    "pcm_s8,pcm_u8"
+)
+BEGINNINGS = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"), (0, b"#!AMR"), (0, b"\xff\xf1"))
+ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds its length
+WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses how long these are from their bit rate
+LOST_S = 0.5  # less than this is the padding of an encoder
+MAX_CHANNELS = 64
+MAX_BYTES = 2_000_000_000  # of decoded samples
+TIMEOUT_S = 120.0
+
+Decoded = tuple[np.ndarray, int, bool]
+
+
+def decode(source: Any, path: Path, reason: str, longest_s: float) -> Decoded:
+    """Read what libsndfile refused for a reason: samples, their rate, whether some are missing."""
+    file = source if isinstance(source, io.BytesIO) else io.FileIO(source)
+    with file:
+        file.seek(0)
+        head = file.read(4_096)
+        file.seek(0)
+        expected = path.suffix.lower() in BY_FFMPEG or any(
+            head[at:].startswith(beginning) for at, beginning in BEGINNINGS
+        )
+        try:
+            import av
+        except ImportError as error:
+            if expected:
+                raise AudioError(
+                    f"{path}: reading this format needs PyAV: pip install 'ser-honest[formats]'. "
+                    f"Or convert the file: {_conversion(path)}"
+                ) from error
+        else:
+            try:
+                with av.open(
+                    file,
+                    "r",
+                    container_options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
+                    metadata_errors="replace",
+                    timeout=TIMEOUT_S,
+                ) as container:
+                    return _read(container, path, longest_s, _claimed_by_asf(head))
+            except (av.FFmpegError, ValueError) as error:
+                if expected:
+                    reason = (getattr(error, "strerror", "") or str(error)).rstrip(".")
+    raise AudioError(
+        f"{path}: expected audio (WAV, FLAC, OGG, MP3, AIFF …), found something that cannot be "
+        f"decoded ({reason}). Convert it to WAV or FLAC, or copy it again from its source."
+    )
+
+
+def _conversion(path: Path) -> str:
+    name = path.name if path.suffix else "x.m4a"  # standard input has no name
+    other = Path(name).with_suffix(".flac" if path.suffix.lower() == ".wav" else ".wav")
+    return f"ffmpeg -i {shlex.quote(name)} {shlex.quote(str(other))}"
+
+
+def _claimed_by_asf(head: bytes) -> float:
+    """Read the length that FFmpeg does not believe where the file is smaller than it should be."""
+    at = head.find(ASF_FACTS)
+    play_time, lead_ms, flags = (
+        int.from_bytes(head[at + offset : at + offset + size], "little")
+        for offset, size in ((64, 8), (80, 8), (88, 4))
+    )
+    return 0.0 if at < 0 or flags & 1 else play_time / 1e7 - lead_ms / 1e3
+
+
+def _read(container: InputContainer, path: Path, longest_s: float, least_s: float) -> Decoded:
+    """Decode the first audio stream; what is damaged in it is left out, and counted."""
+    if not container.streams.audio:
+        raise AudioError(f"{path}: holds no sound. Name a recording, or a video that has some.")
+    stream = container.streams.audio[0]
+    codec = stream.codec_context.name if stream.codec_context else "unknown"
+    if codec not in CODECS.split(","):
+        raise ValueError(f"its sound is coded as {codec}")
+    claimed_s = (container.duration or 0) / 1e6
+    if stream.duration and stream.time_base:
+        claimed_s = float(stream.duration * stream.time_base)
+    claimed_s = 0.0 if container.format.name in WITHOUT_LENGTH else max(claimed_s, least_s)
+    check_length(path, claimed_s, longest_s)
+    kind, values, passed_s = (0, 0), bytearray(), 0.0
+    end_s = time.monotonic() + TIMEOUT_S
+    for lasts_s, frame in _frames(container):
+        passed_s += lasts_s
+        if frame is None:
+            continue
+        found = frame.sample_rate, frame.layout.nb_channels
+        rate, channels = kind = kind if values else found
+        if not 1_000 <= rate <= 1_000_000 or not 1 <= channels <= MAX_CHANNELS:
+            raise AudioError(
+                f"{path}: expected 1,000 to 1,000,000 Hz and at most {MAX_CHANNELS} channels, "
+                f"found {rate} Hz and {channels} channels."
+            )
+        if found == kind:
+            values += _floats(frame).tobytes()
+        check_length(path, len(values) / (4 * channels * rate), longest_s, so_far=True)
+        if len(values) > MAX_BYTES or time.monotonic() > end_s:
+            raise AudioError(
+                f"{path}: takes more than {MAX_BYTES / 1e9:.0f} GB or {TIMEOUT_S:.0f} s to decode. "
+                "Cut it into parts."
+            )
+    if not values:
+        raise ValueError("none of its sound is whole")
+    samples = np.frombuffer(values, np.float32).reshape(-1, channels)
+    return samples, rate, max(claimed_s, passed_s) - len(samples) / rate > LOST_S
+
+
+def check_length(path: Path, seconds: float, longest_s: float, *, so_far: bool = False) -> None:
+    """Refuse what is longer than it may be, as its header says or as was read so far."""
+    if longest_s < seconds < 1e6:  # more than that is a header that is wrong
+        unit_s, unit = (60, "minutes") if longest_s > 600 else (1, "s")
+        most = f"{longest_s / unit_s:.0f} {unit}"
+        found = f"more than {most}" if so_far else f"{seconds / unit_s:.0f} {unit}"
+        raise AudioError(f"{path}: {found} long; at most {most} are read. Cut it into parts.")
+
+
+def _frames(container: InputContainer) -> Iterator[tuple[float, Any]]:
+    """Give how long each packet lasts, and its frames; a damaged one has none."""
+    import av
+
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+        yield float((packet.duration or 0) * (packet.time_base or 0)), None
+        with contextlib.suppress(av.FFmpegError):
+            for frame in packet.decode():
+                yield 0.0, frame
+
+
+def _floats(frame: Any) -> np.ndarray:
+    """Give the samples of a frame as libsndfile does: (n_samples, n_channels), full scale 1."""
+    found = frame.to_ndarray()
+    found = found.T if frame.format.is_planar else found.reshape(-1, frame.layout.nb_channels)
+    if found.dtype.kind in "iu":
+        full = 2.0 ** (8 * found.dtype.itemsize - 1)
+        found = found / full - (1.0 if found.dtype.kind == "u" else 0.0)
+    return found.astype(np.float32)
