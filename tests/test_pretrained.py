@@ -260,7 +260,7 @@ def test_states_go_through_the_store_in_half_precision(project, demo_table, smal
 )
 def test_settings_that_make_no_sense_are_refused(options, parts):
     settings = {"kinds": ("whisper",), "encoder": "whisper-tiny.en", "states": (2,)}
-    with pytest.raises(ValueError, match=r".*".join(parts)):
+    with one_line(*parts):
         FeatureConfig(**{**settings, "hop_length": 320, **options})
 
 

@@ -16,10 +16,10 @@ from ser.plots.confidence import (
 )
 from ser.plots.corpora import class_balance, speaker_levels
 from ser.plots.curves import precision_recall, roc
+from ser.plots.drawing import cnn_lstm_attention
 from ser.plots.embedding import embedding
 from ser.plots.lessons import (
     change,
-    cnn_lstm_attention,
     compare_trainings,
     speaker_independent_split,
     spectrogram_grid,

@@ -117,10 +117,8 @@ def fit(
     batches = Batches(train, recipe, seed)
     stopping, rate = watchers(config)
     stopped = _replay(state.history, network, config, stopping, rate)
-    every_epoch = [
-        keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch),
-        CountEpochs(),
-    ]
+    draw = keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch)
+    every_epoch = [draw, CountEpochs()]
     if config.ema_momentum:
         every_epoch.append(Averaged(resumed=done > 0))
     every_epoch += [rate, stopping, Restore(stopping, rate), state]
