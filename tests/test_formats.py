@@ -339,6 +339,8 @@ def test_the_page_takes_the_same_list(tmp_path, demo_shelf):
     path = encode(tmp_path / "video.mp4", samples, rate)
     message, _, _ = page.answer(model, str(path))
     assert message.startswith(f"### {model.predict(path).headline}")
+    path.write_bytes(make(tmp_path / "browser.webm", 4.0).read_bytes()[:20_000])
+    assert "cut short" in page.answer(model, str(path))[0]
     buttons = page.build(model, "").blocks.values()
     (other,) = (block for block in buttons if isinstance(block, gradio.UploadButton))
     assert set(other.file_types) == formats.SUFFIXES

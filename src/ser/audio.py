@@ -130,8 +130,9 @@ class _Longer(io.BytesIO):
 def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float, bool]:
     """Take a file, its content or samples; say whether a file holds less than its header says."""
     if isinstance(audio, (str, bytes, os.PathLike)):
-        recording = decode(audio if isinstance(audio, bytes) else Path(audio))
-        return recording.samples, float(recording.sample_rate_hz), recording.truncated
+        audio = decode(audio if isinstance(audio, bytes) else Path(audio))
+    if isinstance(audio, Recording):
+        return audio.samples, float(audio.sample_rate_hz), audio.truncated
     if sample_rate_hz is None:
         raise AudioError("samples need their rate: predict(samples, sample_rate_hz=22050).")
     check_rate(sample_rate_hz)

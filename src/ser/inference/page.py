@@ -59,7 +59,7 @@ def answer(model: Model, path: str | None) -> Answer:
     try:
         recording = sandbox.decode_aside(path)
         samples, rate = recording.samples, recording.sample_rate_hz
-        found = model.predict(samples, rate)
+        found = model.predict(recording)  # with what it says about the file
         return _message(found), found.probabilities or None, _draw(model, samples, rate, found)
     except SerError as error:
         text = str(error).replace(str(path), "the recording")
