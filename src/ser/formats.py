@@ -166,7 +166,7 @@ def _frames(container: InputContainer) -> Iterator[tuple[float, Any]]:
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.FFmpegError):
+        except (StopIteration, IndexError, av.FFmpegError):  # IndexError: a stream began late
             return
         yield float((packet.duration or 0) * (packet.time_base or 0)), None
         with contextlib.suppress(av.FFmpegError):
