@@ -40,7 +40,10 @@ warnings_are_errors = pytest.mark.filterwarnings(  # the last wins
 )
 
 NEEDS_MORE = {"real_speech", "real_encoder"}  # fixtures that skip without corpora or weights
-LONGEST = ("notebooks", "export", "experiment", "training", "tune", "models", "odd_files", "cells")
+LONGEST = (
+    *("notebooks", "export", "experiment", "training", "cells", "tune", "models", "app"),
+    *("notebook_code", "pretrained", "losses", "prepare", "odd_files", "notebook_texts"),
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -50,6 +53,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if NEEDS_MORE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(autouse=True)
+def unmarked_figures():
+    """A test that opens the demo corpus leaves no mark on the figures of the next."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].rcParams["figure.hooks"] = []
 
 
 SMALL = Path(__file__).parents[1] / "models" / "small"  # answers without TensorFlow

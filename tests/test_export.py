@@ -180,7 +180,12 @@ def save(name, path, clips):
     return path
 
 
-@pytest.fixture(params=MODELS)
+SLOW = {"ensemble"}  # another test answers with its bundle
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODELS]
+)
 def saved(request, tmp_path, demo_shelf, small_encoder):  # noqa: F811
     return save(request.param, tmp_path / "model.keras", speech(demo_shelf, 4))
 

@@ -159,6 +159,7 @@ def test_a_killed_trial_is_taken_up_again(search, table, monkeypatch):
     assert sum(trial.value is not None for trial in study.trials) == 5
 
 
+@pytest.mark.slow
 def test_a_trial_that_falls_behind_is_stopped(search, table, monkeypatch, capsys):
     asked = []
 
