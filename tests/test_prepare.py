@@ -92,6 +92,13 @@ def test_an_own_corpus_that_was_edited_is_read_anew(project, tmp_path, demo_shel
         assert set(plan.table["label"]) == set(classes)
 
 
+def test_extra_corpora_that_are_not_here_are_left_out_and_named(project, capsys):
+    plan = experiments.prepare("best-scratch-all", corpora="demo", classes="angry, neutral, sad")
+    assert plan.recipe.extra_corpora == ()
+    assert "not on this machine, and left out: " in capsys.readouterr().out
+    assert set(plan.table["corpus"]) == {"demo"}
+
+
 def test_the_kept_recipe_is_gone_on_from(project):
     experiments.keep(prepare(changes={"features.n_mfcc": 13}))
     assert experiments.prepare().recipe.features.n_mfcc == 13

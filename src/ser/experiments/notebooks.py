@@ -80,6 +80,11 @@ def prepare(
     if protocol and corpora is None:
         chosen = recipes.on_protocol(chosen, protocol)
     chosen = recipes.on_corpora(chosen, _corpora(chosen, corpora))
+    here = all_corpora.available()
+    if missing := [name for name in chosen.extra_corpora if name not in here]:
+        print(f"Extra corpora that are not on this machine, and left out: {', '.join(missing)}.")
+        extra = tuple(name for name in chosen.extra_corpora if name in here)
+        chosen = dataclasses.replace(chosen, extra_corpora=extra)
     settings = {name: value for name, value in (changes or {}).items() if value is not None}
     if classes is not None:
         settings["classes"] = _names(classes)
