@@ -56,11 +56,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def unmarked_figures():
-    """A test that opens the demo corpus leaves no mark on the figures of the next."""
+def figures_as_matplotlib_draws_them():
+    """A test that sets a style, or opens the demo corpus, leaves no mark on the next one's."""
     yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].rcParams["figure.hooks"] = []
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rcdefaults()
 
 
 SMALL = Path(__file__).parents[1] / "models" / "small"  # answers without TensorFlow

@@ -209,9 +209,7 @@ def test_upload_a_text_file_and_see_the_message(page, browser, tmp_path):
     bad.write_text("this is no sound")
     view = browser.new_page()
     view.goto(page)
-    view.set_input_files("input[type=file]", str(bad))
-    view.wait_for_timeout(1_000)
-    view.click("#ask")
+    ask(view, bad)
     view.wait_for_selector("#message strong", timeout=60_000)
     shown = view.inner_text("body")
     assert "No answer: the recording: expected audio" in shown
