@@ -12,6 +12,7 @@ from test_experiment import plan, root  # noqa: F401  fixtures
 from ser import evaluation, experiments
 from ser.audio import decode, to_mono
 from ser.cli import show
+from ser.inference.speech import has_speech
 from ser.studies import robustness
 
 KEY = "0123456789abcdef" * 4
@@ -39,7 +40,7 @@ def test_every_condition_gives_speech_and_the_same_each_time(recording, conditio
     assert first[1] == second[1]
     assert first[0].dtype == np.float32
     assert np.isfinite(first[0]).all()
-    extra_s = 1.0 if "silence" in condition else 0.0
+    extra_s = {"a second": 1.0, "3 s of n": 3.0, "3 s of m": 3.0}.get(condition[:8], 0.0)
     expected_s = len(recording.samples) / recording.sample_rate_hz + extra_s
     assert len(first[0]) / first[1] == pytest.approx(expected_s, abs=0.1)
     mono = to_mono(recording.samples)
@@ -88,6 +89,15 @@ def test_too_loud_is_clipped_and_quiet_is_not(recording):
     late, rate = change(recording, "a second of silence first")
     assert not late[:rate].any()
     np.testing.assert_array_equal(late[rate:], mono)
+
+
+@pytest.mark.parametrize("what, dbfs", [("noise", -45), ("music", -25)])
+def test_what_comes_first_is_as_loud_as_it_says_and_no_speech(recording, what, dbfs):
+    longer, rate = change(recording, f"3 s of {what} first")
+    lead, rest = longer[: 3 * rate], longer[3 * rate :]
+    np.testing.assert_array_equal(rest, to_mono(recording.samples))
+    assert 10 * np.log10(np.mean(lead**2)) == pytest.approx(dbfs, abs=0.1)
+    assert not has_speech(lead, rate) and has_speech(longer, rate)
 
 
 def test_a_room_depends_on_the_clip(recording):

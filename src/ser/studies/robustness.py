@@ -1,7 +1,8 @@
 """How much accuracy is left under the ways people record: telephone, MP3, noise, a room, silence.
 
 The models of a cross-validation hear their test clips once more, each clip changed in one way. What
-is asked is whether a model that was trained on studio recordings can be used outside a studio.
+is asked is whether a model that was trained on studio recordings can be used outside a studio. What
+begins with noise or music is answered as `ser predict` does: in windows, where somebody speaks.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ser.corpora.metadata import clip_path
 from ser.experiments.plans import Plan
 from ser.experiments.units import is_done
 from ser.features import augment, extraction
+from ser.inference.model import Model, load_model
 from ser.models import backend
 from ser.project import MODEL_FILE, SerError, unknown, write_csv
 
@@ -33,6 +35,7 @@ FILE = "robustness.csv"
 COLUMNS = ("condition", "n_clips", "uar", "low", "high", "confidence", "ece")
 Rng = np.random.Generator
 Sound = tuple[np.ndarray, int]  # mono waveform, rate in hertz
+LEAD_S = 3
 
 
 # Each takes a mono waveform, its rate and a generator, and gives a waveform and its rate.
@@ -63,6 +66,25 @@ def _late(x: np.ndarray, rate: int, _: Rng) -> Sound:
     return np.concatenate([np.zeros(rate, x.dtype), x]), rate
 
 
+def _noise_first(x: np.ndarray, rate: int, rng: Rng) -> Sound:
+    spectrum = np.fft.rfft(rng.normal(size=LEAD_S * rate))
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 20 * LEAD_S)))
+    return _after(pink, -45.0, x), rate
+
+
+def _music_first(x: np.ndarray, rate: int, _: Rng) -> Sound:
+    at_s = np.arange(LEAD_S * rate) / rate
+    notes = np.array([[261.6, 329.6, 392.0], [349.2, 440.0, 523.3], [392.0, 493.9, 587.3]])
+    hertz = notes[np.minimum(at_s.astype(int), len(notes) - 1)]  # a chord a second
+    tones = (np.sin(2 * np.pi * n * hertz.T * at_s).sum(axis=0) / n for n in (1, 2, 3, 4))
+    return _after(sum(tones) * np.exp(-2 * (at_s % 1)), -25.0, x), rate
+
+
+def _after(lead: np.ndarray, dbfs: float, x: np.ndarray) -> np.ndarray:
+    loudness = 10 ** (dbfs / 20) / np.sqrt(np.mean(np.square(lead)))
+    return np.concatenate([loudness * lead, x])
+
+
 CONDITIONS: dict[str, Callable[[np.ndarray, int, Rng], Sound]] = {
     "as recorded": lambda x, rate, _: (x, rate),
     "played at 48 kHz": partial(_through, to_hz=48_000, back=False),
@@ -76,7 +98,10 @@ CONDITIONS: dict[str, Callable[[np.ndarray, int, Rng], Sound]] = {
     "12 dB louder": partial(_turned, decibels=12.0),
     "12 dB quieter": partial(_turned, decibels=-12.0),
     "a second of silence first": _late,
+    "3 s of noise first": _noise_first,  # at -45 dBFS
+    "3 s of music first": _music_first,  # at -25 dBFS
 }
+IN_WINDOWS = ("3 s of noise first", "3 s of music first")  # answered as `ser predict` does it
 
 
 def changed(
@@ -153,20 +178,35 @@ def measure(
             if not test:
                 continue
             table = clips.loc[test].reset_index()
-            tasks = (delayed(_heard)(row, plan.recipe, condition) for _, row in table.iterrows())
-            batch = np.stack(Parallel(n_jobs, batch_size=16)(tasks))
+            if condition in IN_WINDOWS:
+                model = load_model(plan.run_folder(fold.index, seed) / MODEL_FILE)
+                found = np.stack([_answered(row, model, condition) for _, row in table.iterrows()])
+            else:
+                tasks = (
+                    delayed(_heard)(row, plan.recipe, condition) for _, row in table.iterrows()
+                )
+                found = network.predict(np.stack(Parallel(n_jobs, batch_size=16)(tasks)), verbose=0)
             frame = table[["clip_id", "speaker", "label"]].assign(fold=fold.index, seed=seed)
-            frame[list(plan.recipe.classes)] = network.predict(batch, verbose=0)
+            frame[list(plan.recipe.classes)] = found
             tables.append(frame)
         rows.append(_row(condition, pd.concat(tables, ignore_index=True), plan.recipe.classes))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _changed(row: pd.Series, condition: str) -> Sound:
+    clip = decode(clip_path(row))
+    return changed(clip.samples, clip.sample_rate_hz, condition, content=row["pcm_sha256"])
+
+
 def _heard(row: pd.Series, recipe: Recipe, condition: str) -> np.ndarray:
     """Compute the features of one changed recording."""
-    clip = decode(clip_path(row))
-    found = changed(clip.samples, clip.sample_rate_hz, condition, content=row["pcm_sha256"])
-    return extraction.compute(*found, recipe.audio, recipe.features)
+    return extraction.compute(*_changed(row, condition), recipe.audio, recipe.features)
+
+
+def _answered(row: pd.Series, model: Model, condition: str) -> np.ndarray:
+    """Answer for one changed recording, window by window; no speech found is no class."""
+    found = model.predict(*_changed(row, condition)).probabilities
+    return np.array([found.get(name, 1 / len(model.classes)) for name in model.classes])
 
 
 def _row(condition: str, predictions: pd.DataFrame, classes: Sequence[str]) -> tuple[Any, ...]:
