@@ -43,7 +43,7 @@ test-real: $(TESTABLE)
 
 test-slow: export HYPOTHESIS_PROFILE = slow
 test-slow: $(TESTABLE)
-	$(PYTEST) -m "slow or hypothesis"
+	$(PYTEST) --reruns 1 -m "slow or hypothesis"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check .

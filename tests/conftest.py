@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if NEEDS_MORE & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+        if "browser" in getattr(item, "fixturenames", ()):  # hangs now and then on a busy machine
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
