@@ -132,6 +132,21 @@ def test_a_wrong_table_is_one_line(mine, text, words):
     assert "list" not in corpora.names()
 
 
+@pytest.mark.parametrize("moved", ["table", "folder"])
+def test_a_corpus_that_is_gone_stands_in_nobodys_way(mine, tmp_path, moved):
+    table = mine / "mine.csv"
+    table.write_text("path,label,speaker\nangry/ana_1.wav,x,ana\nbored/bo_1.wav,y,bo\n")
+    corpora.from_table(table)
+    what = table if moved == "table" else mine
+    what.rename(tmp_path / "elsewhere")
+    assert "mine" in corpora.names() and "mine" not in corpora.available()
+    assert all(corpora.get(name).title for name in corpora.names())
+    with one_line("mine: not on this machine", f"({table} is gone)", "ser data add mine PATH"):
+        corpora.locate("mine")
+    (tmp_path / "elsewhere").rename(what)
+    assert corpora.labels("mine") == ("x", "y")
+
+
 def test_what_cannot_be_a_corpus_is_one_line(mine, tmp_path):
     (tmp_path / "empty").mkdir()
     with one_line("empty: none of 0 recordings there has a label"):

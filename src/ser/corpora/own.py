@@ -22,7 +22,8 @@ def corpus_of(name: str, definition: Mapping[str, Any]) -> Corpus:
     """Make the corpus that a stored definition describes."""
     files: tuple[Path, ...] | None = None
     if "table" in definition:
-        rows = {row["path"]: row for row in read_table(Path(definition["table"]))}
+        table = Path(definition["table"])
+        rows = {row["path"]: row for row in read_table(table)} if table.exists() else {}
         files = tuple(Path(path) for path in rows)
         parse: Callable[[PurePath], ClipName | None] = functools.partial(_of_row, rows)
     else:

@@ -71,8 +71,13 @@ def _own() -> dict[str, dict[str, Any]]:
 
 
 def _pointed_at() -> dict[str, str]:
-    remembered = _remembered().items()
-    return {name: found["path"] if isinstance(found, dict) else found for name, found in remembered}
+    """Give each corpus' folder; the table instead where that is gone, which is a folder nowhere."""
+    found = {}
+    for name, where in _remembered().items():
+        table = where.get("table") if isinstance(where, dict) else None
+        folder = where["path"] if isinstance(where, dict) else where
+        found[name] = table if table and not Path(table).exists() else folder
+    return found
 
 
 def _find(name: str, pointed_at: dict[str, str]) -> Path | None:
@@ -89,7 +94,7 @@ def locate(name: str) -> Path:
     corpus, pointed_at = get(name), _pointed_at()
     if folder := _find(name, pointed_at):
         return folder
-    gone = f" (its adopted folder {pointed_at[name]} is gone)" if name in pointed_at else ""
+    gone = f" ({pointed_at[name]} is gone)" if name in pointed_at else ""
     by_download = f"`ser data download {name}` or " if corpus.sources else ""
     raise SerError(
         f"{name}: not on this machine{gone}. Get it with {by_download}`ser data add {name} PATH`."
