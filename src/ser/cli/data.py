@@ -51,6 +51,8 @@ def data_add(
     --speakers '/(s[0-9]+)_'; ser data add mine table.csv
     """
     from ser import corpora
+    from ser.corpora.folders import accounted, losses
+    from ser.corpora.registry import survey
 
     if path.suffix.lower() == ".csv":
         name = corpora.from_table(path, name=name, language=language)
@@ -59,7 +61,12 @@ def data_add(
             path, name=name, label=labels, speaker=speakers, language=language
         )
     else:
-        typer.echo(f"{name}: using {corpora.adopt(name, path)}.")
+        folder = corpora.adopt(name, path)
+        clips, left_out = survey(corpora.get(name), folder)
+        for line in losses(left_out):
+            typer.echo(line, err=True)
+        counts = {why: len(lost) for why, lost in left_out.items() if lost}
+        typer.echo(f"{name}: using {folder}. {accounted(len(clips), counts)}.")
     typer.echo(f"Next: ser metadata --corpora {name}")
 
 
@@ -107,6 +114,7 @@ def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
     """Read all clips and write the metadata table."""
     from ser import corpora as registry
     from ser.corpora import metadata as table
+    from ser.corpora.folders import accounted
     from ser.project import shown, some
 
     result = table.build(registry.choose(corpora or "all"), n_jobs=jobs)
@@ -117,7 +125,7 @@ def metadata(corpora: Corpora = "all", jobs: Jobs = 2) -> None:
         typer.echo(f"flagged: {some([f'{name} {n}' for name, n in flags.items()])}", err=True)
     for line in result.losses:
         typer.echo(line, err=True)
-    typer.echo(f"{result.n_files} recordings found, {len(result.table)} clips: {shown(path)}")
+    typer.echo(f"{accounted(len(result.table), result.counts)}. Table: {shown(path)}")
 
 
 @app.command()
@@ -132,6 +140,7 @@ def features(
 ) -> None:
     """Compute the features of a recipe that are not cached yet."""
     from ser.corpora import metadata as table
+    from ser.corpora.folders import accounted
     from ser.features import dataset
     from ser.project import shown
 
@@ -141,6 +150,7 @@ def features(
     result = dataset.build(clips, front_end, n_jobs=jobs, cluster=cluster, repair=repair)
     if result.losses:
         typer.echo(result.losses, err=True)
+    typer.echo(accounted(len(clips), clips.attrs["left_out"]))
     typer.echo(
         f"{result.shape[0]} clips × {result.shape[1]} variants of {result.shape[2]} frames × "
         f"{result.shape[3]} features; {result.n_computed} clips computed now: "

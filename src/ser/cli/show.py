@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
+from ser.corpora.folders import accounted
 from ser.project import shown, some
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
         f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
         f"{metrics['n_seeds']} seed(s)"
     )
+    if files := metrics.get("files"):
+        console().print(accounted(files["used"], files["left_out"]))
     if lost := metrics.get("left_out"):
         each = some([f"{clip} ({why})" for clip, why in lost.items()], 3)
         console().print(f"left out, {len(lost)} clips that could not be read: {escape(each)}")
