@@ -207,6 +207,8 @@ def test_clips_that_went_after_the_metadata_are_counted_everywhere(
     assert said.count("left out, 2 of 36 clips that cannot be read") == 1
     assert said.count("36 files found, 34 clips used; left out: cannot be read 2\n") == 1
     assert all(name in said for name in names)
+    assert said.count(" trainings finished, about ") == 3
+    assert "3/3 trainings finished, about 00:00 left\n" in said
     written = json.loads((report / "metrics.json").read_text())
     assert written["files"] == {"found": 36, "used": 34, "left_out": {"cannot be read": 2}}
     kept = written["left_out"]

@@ -86,6 +86,8 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
     SerError
         When a corpus is unknown, not on this machine, or its folder holds no clip.
     """
+    if not (names := tuple(names)):
+        raise SerError(f"no corpus is named. Known: {', '.join(corpora.names())}.")
     clips: list[tuple[Path, dict[str, Any]]] = []  # two corpora may share a recording
     unused: dict[str, list[Path]] = {UNKNOWN: []}
     counts: dict[str, Counter[str]] = {}

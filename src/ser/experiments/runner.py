@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ser.config import Recipe, to_dict
 from ser.corpora.folders import accounted
@@ -328,7 +329,9 @@ def run(
         if recipe.training.extra_epochs:
             first = sorted({(seed,) for _, seed in todo})
             list(work(pretrain, whole, first, **options))
-    for done, folder in enumerate(work(_train, whole, todo, **options), 1):
-        if n_jobs > 1:
-            print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
+    began_s = time.monotonic()
+    for done, _ in enumerate(work(_train, whole, todo, **options), 1):
+        left_s = (time.monotonic() - began_s) / done * (len(todo) - done)
+        left = tqdm.format_interval(left_s)
+        print(f"{done}/{len(todo)} trainings finished, about {left} left", flush=True)
     return whole.runs_folder if folds is not None else report(whole, seeds, force=force)
