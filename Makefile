@@ -60,7 +60,13 @@ bench: $(TESTABLE)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else 'Python 3.11 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
+
+# what a renamed or copied folder brings along runs the programs of the old place: made anew
+PLACE := $(shell sed -n 's/^command = .* -m venv \(--[^ ]* \)*//p' $(VENV)/pyvenv.cfg 2>/dev/null)
+ifneq ($(PLACE),$(if $(PLACE),$(CURDIR)/$(VENV)))
+.PHONY: $(VENV)/bin/python $(VENV)/installed $(TESTABLE)
+endif
 
 # made anew whenever one of the files that name packages changed
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin/python

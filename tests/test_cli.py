@@ -1,13 +1,21 @@
 """The command line as a user meets it: readable help, one-line errors with exit code 2."""
 
+import os
+import re
+import shlex
+import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+import typer
 from conftest import ser_command
 from typer.testing import CliRunner
 
 import ser as ser_package
 from ser import cli
+from ser.cli import show
 from ser.corpora.download import download
 from ser.project import SerError
 
@@ -53,7 +61,70 @@ def test_help_begins_with_predict_and_there_is_a_version():
     shown = CliRunner().invoke(cli.app, ["--help"]).stdout
     assert set(COMMANDS) <= set(shown.split())
     assert min(COMMANDS, key=lambda name: shown.index(f" {name} ")) == "predict"
-    assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"ser {ser_package.__version__}\n"
+
+
+def test_the_version_and_help_are_wherever_one_asks(root, capsys):
+    for words in (["--version"], ["predict", "--version"], ["data", "list", "--version"]):
+        assert ser(*words, root=root) == 0
+        assert capsys.readouterr().out == f"ser {ser_package.__version__}\n"
+    for words in ([], ["data"], ["pretrained"], ["run", "-h"]):
+        assert ser(*words, root=root) == 0
+        assert f"Usage: {' '.join(['ser', *words[:1]])} " in capsys.readouterr().out
+
+
+def every_command(group, name="ser"):
+    for word, command in group.commands.items():
+        here = f"{name} {word}"
+        yield from (
+            every_command(command, here) if hasattr(command, "commands") else [(here, command)]
+        )
+
+
+def test_every_command_has_an_example_that_can_be_typed():
+    commands = dict(every_command(typer.main.get_command(cli.app)))
+    assert len(commands) == 20
+    for name, command in commands.items():
+        _, found, example = command.epilog.partition("Example: ")
+        assert found
+        assert example == name or example.startswith(f"{name} ")
+        command.make_context(name, shlex.split(example.removeprefix(name)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks Bash's completion")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ser run mfcc-attention-2", "mfcc-attention-2-augmented"),
+        ("ser run tess -p tess-", "tess-cross"),
+    ],
+)
+def test_names_are_completed(typed, offered):
+    asked = {"_SER_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    asked["COMP_CWORD"] = str(len(typed.split()) - 1)
+    command = [sys.executable, "-m", "ser"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.stdout.split() == [offered], done.stderr
+
+
+def test_tables_wrap_by_words_at_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    facts = pd.DataFrame(np.full((6, 16), 7442.0), list("abcdef")).rename(index="corpus_{}".format)
+    show.show_corpora(facts)
+    words = [f"word{n}" for n in range(30)]
+    show.table(("", ""), [("name", " ".join(words))])
+    out = capsys.readouterr().out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
+    assert max(map(len, plain.splitlines())) == 80
+    assert [word for word in plain.split() if word.startswith("word")] == words
+    assert "\x1b[1m" in out
+    assert "\x1b[3" not in out  # bold, but no colour
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name)
+    show.table(("", ""), [("name", " ".join(words))])
+    assert len(capsys.readouterr().out.splitlines()) == 1  # in a pipe, lines stay whole
 
 
 @pytest.mark.parametrize(
@@ -76,6 +147,22 @@ def test_help_begins_with_predict_and_there_is_a_version():
         (["evaluate", "/no/such/run"], ["predictions.csv"]),
         (["predict", "x.wav", "-m", "no.keras"], ["no model there"]),
         (["report"], ["ser run"]),
+        (["predct"], ["No such command 'predct'", "See `ser --help`."]),
+        (["predict"], ["Missing argument", "See `ser predict --help`."]),
+        (["predict", "--nope", "x"], ["--nope", "See `ser predict --help`."]),
+        (["data", "nope"], ["nope", "See `ser data --help`."]),
+        (["run", "tess", "--epochs", "abc"], ["--epochs", "integer"]),
+        (["predict", ""], ["an argument is empty", "not set"]),
+        (["metadata", "-c", ","], ["no corpus is named", "ravdess"]),
+        (["data", "download", "demo", "ravdes"], ["Did you mean 'ravdess'"]),
+        (["data", "add", "tess", ".", "--speakers", "x"], ["add --labels"]),
+        (["data", "add", "mine", "x.csv", "--labels", "folder"], ["columns", "leave --labels"]),
+        (["train", "tess", "--everything", "--fold", "1"], ["--everything and --fold"]),
+        (["ladder", "tess", "--fast", "--seeds", "1"], ["--fast and --seeds"]),
+        (["listen", "--file", "x.wav", "--device", "1"], ["--file and --device"]),
+        (["predict", "x.wav", "--json", "--csv"], ["--json and --csv"]),
+        (["predict", "x.wav", "--plot", "a.png", "--explain", "a.png"], ["another file"]),
+        (["export", "x", "--to", "y", "--right", "0.5"], ["--calibrate"]),
     ],
 )
 def test_errors_are_one_line_with_a_remedy(root, capsys, arguments, words):

@@ -51,7 +51,7 @@ def touch(folder, *names):
         (
             "ravdess",
             "01-02-08-02-01-02-11.mp4",
-            "01-02-08-02-01-02-11",
+            "03-02-08-02-01-02-11",
             "surprised surprised 11 male - strong 'Kids are talking by the door' 2 full-av song",
         ),
         (

@@ -124,7 +124,7 @@ def test_a_file_where_a_folder_should_be(tmp_path):
 def test_reading_something_else_than_json(tmp_path, content):
     path = tmp_path / "value.json"
     path.write_bytes(content)
-    with one_line(str(path), "expected JSON", "found", "Delete the file"):
+    with one_line(str(path), "expected JSON", "found", "run the step"):
         read_json(path)
 
 

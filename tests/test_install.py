@@ -173,6 +173,35 @@ def test_other_missing_modules_are_faults(monkeypatch, capsys):
     assert "a fault of this program" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_notices_that_its_folder_was_renamed_or_copied(tmp_path):
+    """The environment's programs name the place where it was made."""
+    here = tmp_path / "my project"
+    shutil.copytree(ROOT / "tools", here / "tools")
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "constraints.txt"):
+        shutil.copy(ROOT / name, here)
+    (here / "tools" / "install.py").write_text("print('installed')")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@" --without-pip\n')
+    python.chmod(0o755)
+    make = ["make", "-C", str(here), f"PYTHON={python}", ".venv/installed"]
+
+    def said():
+        done = subprocess.run(make, capture_output=True, text=True, check=True)
+        return ["venv --clear" in done.stdout, "touch .venv/installed" in done.stdout]
+
+    assert said() == [True, True]
+    assert said() == [False, False]
+    (here / "requirements.txt").touch()
+    assert said() == [False, True]
+    here = here.rename(tmp_path / "renamed")
+    make[2] = str(here)
+    assert said() == [True, True]
+    assert said() == [False, False]
+    command = (here / ".venv" / "pyvenv.cfg").read_text()
+    assert f"{here}/.venv\n" in command
+
+
 @pytest.mark.slow
 def test_a_fresh_installation_is_small_and_predicts(tmp_path, clip):
     source = tmp_path / "source"  # pip leaves a build folder where it installs from

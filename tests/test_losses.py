@@ -15,6 +15,7 @@ from odd_files import encoded, speech_like
 
 from ser import audio
 from ser.corpora import metadata
+from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, UNREAD
 from ser.experiments import plans, reports, runner
 from ser.project import some
 
@@ -78,7 +79,7 @@ def test_metadata_flags_what_features_hear(project, monkeypatch, tmp_path):
     assert table["flags"].tolist() == ["silent", "", "truncated"]
     done = ser_command("metadata", "-c", "savee")
     assert "flagged: silent 1, truncated 1\n" in done.stderr
-    assert done.stdout.splitlines()[-1].startswith("3 recordings found, 3 clips: ")
+    assert done.stdout.splitlines()[-1].startswith("3 files found, 3 clips used. Table: ")
 
 
 def test_a_closed_home_is_not_the_fault_of_a_clip(tmp_path, monkeypatch):
@@ -108,21 +109,47 @@ def test_recordings_found_are_clips_and_named_losses(project, monkeypatch, tmp_p
     shutil.copy(folder / "DC_a01.wav", clip(folder, "again/DC_a01.wav", speech_like(1)))
     clip(folder, "happy/DC_h01.wav", speech_like(2))  # another recording under the same name
     (folder / "DC_n01.wav").write_text("no sound")
+    (folder / "._DC_n01.wav").write_text("what macOS adds")
     for number in range(12):
         shutil.copy(folder / "DC_a01.wav", folder / f"other corpus {number:02d}.wav")
     result = metadata.build(("savee",), progress=False)
     assert len(result.table) == 3
-    assert result.n_files == 3 + 1 + 12 + 1 + 1
-    assert result.namesakes == [folder / "happy" / "DC_h01.wav"]
+    reasons = [UNREAD, UNKNOWN, OTHER_SIZE, COPY, "no recording"]
+    assert [result.counts[why] for why in reasons] == [1, 12, 1, 1, 1]
+    metadata.write_table(result.table)
+    assert metadata.read_table().attrs["left_out"] == {"savee": result.counts}
+    assert result.unused[OTHER_SIZE] == [folder / "happy" / "DC_h01.wav"]
     lines = result.losses
     assert [line.split(":")[0] for line in lines] == [
         "left out, cannot be read (1)",
         "left out, unknown name (12)",
         "left out, name of a clip, but another size (1)",
         "left out, copy of a clip (1)",
+        "left out, no recording (1)",
     ]
     assert "other corpus 09.wav and 2 more" in lines[1]
     assert not any("\n" in line for line in lines)
+
+
+def test_a_video_and_its_sound_are_one_clip(project, monkeypatch, tmp_path):
+    """They are one performance: as two clips, a random split could part them."""
+    monkeypatch.setenv("SER_CORPORA", str(tmp_path))
+    folder = tmp_path / "ravdess"
+    for seed, name in enumerate(("03-01-05-01-01-01-01", "01-01-05-01-01-01-01")):
+        clip(folder, f"{name}.wav", speech_like(1, seed=seed))  # the sound of the video, too
+    clip(folder, "01-01-04-01-01-01-01.wav", speech_like(1))
+    for name in ("01-01-05", "02-01-05", "02-01-04"):
+        (folder / f"{name}-01-01-01-01.mp4").write_bytes(b"pictures")
+    result = metadata.build(("ravdess",), progress=False)
+    assert result.table["clip_id"].str[8:].tolist() == [
+        "03-01-04-01-01-01-01",
+        "03-01-05-01-01-01-01",
+    ]
+    assert result.table["modality"].tolist() == ["full-av", "audio-only"]
+    assert result.counts == {"video of a clip": 4}
+    assert result.losses[0].startswith("left out, video of a clip (4): ")
+    done = ser_command("data", "add", "ravdess", folder)
+    assert "6 files found, 2 clips used; left out: video of a clip 4.\n" in done.stdout
 
 
 # An experiment ----------------------------------------------------------------------------------
@@ -148,6 +175,22 @@ def test_a_class_that_a_fold_cannot_learn_is_said_before_any_training(
     assert not plan.runs_folder.exists()
 
 
+def test_what_a_recipe_leaves_out_is_counted_by_reason(project, three_speakers):
+    two = dataclasses.replace(TINY, classes=("angry", "sad"))
+    table = three_speakers.copy()
+    first, last = table.index[table["emotion"] == "angry"][[0, -1]]
+    table.loc[first, "flags"] = "silent"
+    table.loc[last, "vocal_channel"] = "song"
+    table.attrs["left_out"] = {"demo": {"copy of a clip": 5}, "tess": {"silent": 7}}
+    plan = plans.plan(two, table=table)
+    files = plan.files(1)
+    assert files["found"] == 36 + 5
+    assert files["used"] == len(plan.table) - 1 == 21
+    expected = {"copy of a clip": 5, "labelled neutral": 12, "silent": 1, "song": 1}
+    assert files["left_out"] == {**expected, "cannot be read": 1}
+    assert files["found"] == files["used"] + sum(files["left_out"].values())
+
+
 def test_clips_that_went_after_the_metadata_are_counted_everywhere(
     project, monkeypatch, tmp_path, demo_shelf, three_speakers, capsys
 ):
@@ -161,9 +204,14 @@ def test_clips_that_went_after_the_metadata_are_counted_everywhere(
     quick = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=1))
     report = runner.run(quick, seeds=(0,), every=0, table=three_speakers)
     said = capsys.readouterr().out
-    assert "left out, 2 of 36 clips that cannot be read" in said
+    assert said.count("left out, 2 of 36 clips that cannot be read") == 1
+    assert said.count("36 files found, 34 clips used; left out: cannot be read 2\n") == 1
     assert all(name in said for name in names)
-    kept = json.loads((report / "metrics.json").read_text())["left_out"]
+    assert said.count(" trainings finished, about ") == 3
+    assert "3/3 trainings finished, about 00:00 left\n" in said
+    written = json.loads((report / "metrics.json").read_text())
+    assert written["files"] == {"found": 36, "used": 34, "left_out": {"cannot be read": 2}}
+    kept = written["left_out"]
     assert sorted(kept) == sorted(names)
     assert all("no such file" in reason for reason in kept.values())
     assert str(tmp_path) not in str(kept)  # no path of this machine

@@ -14,6 +14,7 @@ from test_cli import ser
 
 from ser import corpora
 from ser.corpora import metadata
+from ser.inference.model import Model, load_model
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def no_work(monkeypatch):
         (["app", "--port", "-1"], "1 to 65535"),
         (["export", "run", "--to", sys.executable], "expected a folder, found the file"),
         (["export", "run", "--to", f"{sys.executable}/deep"], "expected a folder, found the file"),
-        (["export", "run", "--to", "x", "--right", "2"], "--right 2"),
+        (["export", "run", "--to", "x", "--calibrate", "y", "--right", "2"], "--right 2"),
         (["export", "run", "--to", "x", "--formats", "onx"], "Did you mean 'onnx'"),
         (["metadata", "-j", "0"], "--jobs: expected -1 or more, and not 0; found 0"),
         (["run", "tiny", "--epochs", "-3"], "--epochs: expected 0 or more; found -3"),
@@ -63,6 +64,20 @@ def test_what_cannot_be_done_is_one_line_before_any_work(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("ser: ")
     assert words in line
+
+
+@pytest.mark.parametrize("command", ["metadata", "features", "train", "run", "tune", "ladder"])
+def test_a_project_that_cannot_be_written_is_said_first(
+    project, demo_shelf, capsys, monkeypatch, command
+):
+    monkeypatch.setattr("ser.corpora.metadata.build", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("ser.corpora.metadata.read_table", lambda *_, **__: 1 / 0)
+    monkeypatch.setenv("SER_ROOT", f"{sys.executable}/project")
+    recipe = [] if command == "metadata" else ["mfcc-attention"]
+    assert ser(command, *recipe, "-c", "demo", root=project) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "SER_ROOT" in line
+    assert f"found the file {sys.executable}" in line
 
 
 def test_closed_folders_are_one_line_too(project, no_work, capsys, open_folder):
@@ -94,6 +109,17 @@ def test_of_a_folder_only_the_last_answer_is_drawn(predict, clips, tmp_path, mon
     assert (code, len(drawn)) == (0, 1), err
     assert plt.get_fignums() == before
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_that_cannot_explain_says_so_first(predict, tmp_path, monkeypatch):
+    model = load_model(SMALL)
+    assert model.has_attention
+    hear = model._hear
+    model = Model(lambda *heard: (hear(*heard)[0], None), model.longest_s, model.card, "deaf")
+    monkeypatch.setattr("ser.inference.load_model", lambda _: model)
+    code, out, err = predict("none.wav", "--explain", tmp_path / "a.png")
+    assert (code, out) == (2, "")
+    assert err == "ser: --explain: deaf has no attention layer that could be drawn.\n"
 
 
 def test_every_file_of_a_folder_is_answered_failed_or_named(predict, clips, tmp_path):
@@ -144,8 +170,9 @@ def test_rows_come_one_by_one(predict, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(Model, "predict", stop_at_third)
     for number in range(3):
         shutil.copy(clips[0], tmp_path / f"{number}.opus")
-    code, _, _ = predict(tmp_path, "-o", file)
-    assert code != 0
+    code, _, err = predict(tmp_path, "-o", file)
+    assert code == 130
+    assert err == "ser: stopped; what was finished is kept.\n"
     assert seen[1:] == [2, 3]
     assert len(file.read_text().splitlines()) == 3
 

@@ -177,7 +177,7 @@ def test_the_command_adds_folders_and_tables(mine):
     done = ser_command("data", "add", "few", mine / "list.csv")
     assert done.stdout.startswith("few: 1 recording; sad 1; 1 speaker.\n")
     done = ser_command("metadata", "--corpora", "own,few")
-    assert "13 clips: data/interim/metadata.parquet" in done.stdout
+    assert "15 files found, 13 clips used; left out: no recording 2. Table: " in done.stdout
     with one_line("no built-in corpus named 'own'", "--labels folder"):
         corpora.adopt("own", mine)
     assert corpora.labels("own") == ("angry", "bored")

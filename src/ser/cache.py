@@ -15,6 +15,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ser.project import CacheError, cannot_write, shown
 
@@ -97,7 +98,7 @@ class Cache:
         except OSError as error:
             raise cannot_write(self.file, error) from error
 
-    def repair(self, keys: Iterable[str]) -> None:
+    def repair(self) -> None:
         """Remove values that are not what was written; or all, if the file is broken."""
         if not self.file.exists():
             return
@@ -105,12 +106,9 @@ class Cache:
             with self._database() as database:  # reads it all, the index too
                 if database.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise self.damaged("its parts do not fit together")
-            for key, row in self.find(keys).items():
-                try:
-                    self.verify({key: row})
-                except CacheError:
-                    with self._database() as database:
-                        database.execute("DELETE FROM entries WHERE id=?", (row,))
+                every = database.execute("SELECT id, key, checksum, value FROM entries")
+                bad = [(row,) for row, *entry in every if not _is_whole(*entry)]
+                database.executemany("DELETE FROM entries WHERE id=?", bad)
         except CacheError:
             self.delete()
 
@@ -171,9 +169,14 @@ class Cache:
     def damaged(self, reason: str) -> CacheError:
         """Make the error for a file that cannot be trusted."""
         return CacheError(
-            f"{shown(self.file)}: the cache is damaged ({reason}). Run `ser features --repair` (or "
-            "delete the folder it lies in) to compute it again."
+            f"{shown(self.file)}: the cache is damaged ({reason}). Run `ser features --repair`, "
+            "then the same command again."
         )
+
+
+def _is_whole(key: Any, checksum: Any, value: Any) -> bool:
+    typed = isinstance(key, str) and isinstance(value, bytes)
+    return typed and _checksum(key, value) == checksum
 
 
 def _checksum(key: str, value: bytes) -> int:

@@ -208,6 +208,6 @@ def read_json(path: Path) -> Any:
         raise SerError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except ValueError as error:
         raise SerError(
-            f"{path}: expected JSON, found something else ({error}). Delete the file and run the "
-            "step that makes it again."
+            f"{path}: expected JSON, found something else ({error}). Name another file, or run "
+            "the step that makes this one again."
         ) from error

@@ -30,18 +30,10 @@ EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
 }
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"ser {ser.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
-def _options(
+def _options(  # `main` takes both out, wherever they stand
     debug: Annotated[bool, Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool, Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
-    ] = False,
+    version: Annotated[bool, Option("--version", help="Show the version.")] = False,
 ) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -59,19 +51,42 @@ def _missing_extra(error: Exception) -> str:
     return f"this command needs {needed}: pip install 'ser-honest[{extra}]'." if extra else ""
 
 
+def _misused(error: Exception) -> str:
+    """Say what is wrong with the words of the command, and where its help is; else nothing."""
+    if not hasattr(error, "format_message"):  # Click's, or Typer's own copy of Click
+        return ""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "ser"
+    message = " ".join(error.format_message().split())
+    return f"{message}{'' if message[-1] in '.?!' else '.'} See `{command} --help`."
+
+
 def main() -> None:
     """Run the command; errors that users can mend are one line and exit code 2."""
     arguments = [word for word in sys.argv[1:] if word != "--debug"]  # wherever it stands
     debug = len(arguments) < len(sys.argv) - 1
+    if "--version" in arguments:
+        typer.echo(f"ser {ser.__version__}")
+        return
+    if arguments in ([], ["data"], ["pretrained"]):
+        arguments.append("--help")
     for stream in (sys.stdout, sys.stderr):  # a pipe on Windows may not know UTF-8
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        app(arguments)
+        if "" in arguments:
+            raise SerError("an argument is empty, such as a variable of the shell that is not set.")
+        code = app(arguments, prog_name="ser", standalone_mode=False)
+        if code == 130:  # Ctrl-C, as some versions of Typer say it
+            raise typer.Abort
+    except typer.Abort:
+        typer.echo("ser: stopped; what was finished is kept.", err=True)
+        sys.exit(130)
     except Exception as error:
         if debug:
             raise
-        expected = str(error) if isinstance(error, SerError) else _missing_extra(error)
+        expected = str(error) if isinstance(error, SerError) else _misused(error)
+        expected = expected or _missing_extra(error)
         if expected:
             for line in expected.splitlines():
                 typer.echo(f"ser: {line}", err=True)
@@ -82,3 +97,5 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
+    if code:
+        sys.exit(code)

@@ -14,7 +14,7 @@ from ser.cli.options import Corpora, Epochs, Jobs, Protocol, RecipeName, Seeds, 
 from ser.project import SerError
 
 
-@app.command()
+@app.command(epilog="Example: ser train mfcc-attention --corpora demo --fold 1")
 def train(
     recipe: RecipeName = "mfcc-attention",
     corpora: Corpora = None,
@@ -31,6 +31,7 @@ def train(
     from ser import experiments
     from ser.project import shown
 
+    options.apart(everything=everything, fold=fold)
     plan = options.plan(recipe, corpora, protocol, epochs)
     plan = plan.on_everything() if everything else plan
     folder = experiments.train_fold(plan, fold, seed, tensorboard=tensorboard)
@@ -38,7 +39,7 @@ def train(
     typer.echo(f"run folder: {shown(folder)}. Next: ser {after} {shown(folder)}")
 
 
-@app.command()
+@app.command(epilog="Example: ser run best-scratch --protocol savee-loso --seeds 0,1")
 def run(
     recipe: RecipeName,
     protocol: Protocol = None,
@@ -60,7 +61,7 @@ def run(
     show.show_metrics(folder, experiments.metrics_of(folder))
 
 
-@app.command()
+@app.command(epilog="Example: ser tune mfcc-attention --corpora demo --trials 10")
 def tune(
     recipe: RecipeName,
     protocol: Protocol = None,
@@ -89,7 +90,7 @@ def tune(
     )
 
 
-@app.command()
+@app.command(epilog="Example: ser ladder tess --fast")
 def ladder(
     names: Annotated[
         list[str] | None, Argument(help="Recipes; where left out, one for each published system.")
@@ -108,7 +109,9 @@ def ladder(
     from ser.project import shown
     from ser.studies import ladder as steps
 
+    options.apart(fast=fast, seeds=seeds != "0,1,2")
     if votes is not None:
+        options.apart(votes=votes, fast=fast, seeds=seeds != "0,1,2", corpora=corpora)
         typer.echo(f"written: {shown(steps.write_human(votes))}")
         return
     numbers = (0,) if fast else options.numbers(seeds)
@@ -117,7 +120,7 @@ def ladder(
     show.show_ladder(steps.write_table(folder.parent), folder.parent)
 
 
-@app.command()
+@app.command(epilog="Example: ser robustness whisper-tiny-linear --clips 200")
 def robustness(
     recipe: RecipeName,
     protocol: Protocol = None,
@@ -136,7 +139,7 @@ def robustness(
     show.show_robustness(path)
 
 
-@app.command()
+@app.command(epilog="Example: ser evaluate reports/best-scratch/savee-loso")
 def evaluate(
     folder: Annotated[
         Path | None, Argument(help="A run or report folder; the newest run where left out.")
@@ -159,7 +162,7 @@ def evaluate(
         show.show_metrics(folder, metrics)
 
 
-@app.command()
+@app.command(epilog="Example: ser report")
 def report() -> None:
     """Write the results table of the README, and its figure, anew from `reports/`."""
     from ser.studies import leaderboard
@@ -168,20 +171,23 @@ def report() -> None:
         typer.echo(f"written: {path}")
 
 
-@app.command()
+@app.command(epilog="Example: ser recipes")
 def recipes() -> None:
     """List the recipes."""
+    from ser.cli import show
     from ser.experiments.recipes import RECIPES
 
-    for name, recipe in RECIPES.items():
-        typer.echo(f"{name:26s} {recipe.description}")
+    show.table(("", ""), [(name, recipe.description) for name, recipe in RECIPES.items()])
 
 
-@app.command()
+@app.command(epilog="Example: ser protocols")
 def protocols() -> None:
     """List the ways to split."""
+    from ser.cli import show
     from ser.experiments.protocols import PROTOCOLS
 
+    rows = []
     for name, protocol in PROTOCOLS.items():
         best = f" [published: {protocol.published}]" if protocol.published else ""
-        typer.echo(f"{name:26s} {protocol.description}{best}")
+        rows.append((name, f"{protocol.description}{best}"))
+    show.table(("", ""), rows)

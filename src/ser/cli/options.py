@@ -24,7 +24,6 @@ class _PredictFirst(TyperGroup):
 app = typer.Typer(
     cls=_PredictFirst,
     help="Speech emotion recognition whose numbers cannot leak.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -42,11 +41,46 @@ def at_least(least: int) -> Callable[[typer.CallbackParam, int], int]:
     return check
 
 
-RecipeName = Annotated[str, Argument(help="A name from `ser recipes`, or a JSON file.")]
+def apart(**given: Any) -> None:
+    """Refuse options that exclude each other."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if len(names) > 1:
+        raise SerError(f"{' and '.join(names)} exclude each other: choose one.")
+
+
+def _recipe_names() -> list[str]:
+    from ser.experiments.recipes import RECIPES
+
+    return list(RECIPES)
+
+
+def _protocol_names() -> list[str]:
+    from ser.experiments.protocols import PROTOCOLS
+
+    return list(PROTOCOLS)
+
+
+def completed(names: Callable[[], list[str]]) -> Callable[[str], list[str]]:
+    """Make what a shell asks when somebody presses Tab."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
+RECIPE = Argument(
+    help="A name from `ser recipes`, or a JSON file.", autocompletion=completed(_recipe_names)
+)
+RecipeName = Annotated[str, RECIPE]
 Corpora = Annotated[
     str | None, Option("--corpora", "-c", help="Names with commas between, or `all`.")
 ]
-Protocol = Annotated[str | None, Option("--protocol", "-p", help="A name from `ser protocols`.")]
+Protocol = Annotated[
+    str | None,
+    Option(
+        "--protocol",
+        "-p",
+        help="A name from `ser protocols`.",
+        autocompletion=completed(_protocol_names),
+    ),
+]
 Seeds = Annotated[str, Option(help="Seeds with commas between.")]
 Epochs = Annotated[int, Option(help="Upper limit; 0 for the recipe's.", callback=at_least(0))]
 Jobs = Annotated[
@@ -65,8 +99,10 @@ def numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
 def recipe(name: str, corpora: str | None) -> Recipe:
     """Find a recipe by name or file, on other corpora where some are given."""
     from ser import corpora as registry
+    from ser.cli import outputs
     from ser.experiments import recipes as known
 
+    outputs.project()
     found = known.get(name)
     return known.on_corpora(found, registry.choose(corpora)) if corpora else found
 

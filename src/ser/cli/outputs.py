@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ser.project import SerError, cannot_write
+from ser.project import SerError, cannot_write, paths
 
 IMAGES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".eps", ".ps")
 
@@ -38,6 +38,13 @@ def folder(path: Path, option: str) -> None:
         if not there.is_dir():
             raise SerError(f"{option} {path}: expected a folder, found the file {there}.")
         tempfile.TemporaryFile(dir=there).close()
+
+
+def project() -> None:
+    """Refuse a project that cannot be written to."""
+    here = paths()
+    for place in (here.interim, here.processed, here.runs, here.reports):
+        folder(place, "SER_ROOT")
 
 
 @contextlib.contextmanager

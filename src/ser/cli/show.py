@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
+from ser.corpora.folders import accounted
 from ser.project import shown, some
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ def console() -> Console:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: str = "") -> None:
     """Print a table; columns named in `right` are set flush right."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for name in columns:
-        drawn.add_column(name, justify="right" if name in right.split(",") else "left")
+        drawn.add_column(name, justify="right" if name and name in right.split(",") else "left")
     for row in rows:
         drawn.add_row(*(escape(str(cell)) for cell in row))
     out = console()
     if out.soft_wrap:
-        out.width = max(out.width, 200)  # a pipe has no width
+        out.width = 10_000  # a pipe has no width
     out.print(drawn)
 
 
@@ -61,6 +62,8 @@ def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
         f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
         f"{metrics['n_seeds']} seed(s)"
     )
+    if files := metrics.get("files"):
+        console().print(accounted(files["used"], files["left_out"]))
     if lost := metrics.get("left_out"):
         each = some([f"{clip} ({why})" for clip, why in lost.items()], 3)
         console().print(f"left out, {len(lost)} clips that could not be read: {escape(each)}")
@@ -75,6 +78,12 @@ def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     for trained, tested in metrics["per_pair"].items():
         cells = [f"{name} {percent(values['uar'])}" for name, values in tested.items()]
         console().print(f"UAR, trained on {trained}: {', '.join(cells)}")
+
+
+def show_corpora(counts: pd.DataFrame) -> None:
+    """Print what `ser.corpora.metadata.summary` counts, a column for each corpus."""
+    facts = [(name, *map("{:.4g}".format, row)) for name, *row in counts.T.itertuples()]
+    table(["", *counts.index], facts, right=",".join(counts.index))
 
 
 def show_robustness(path: Path) -> None:
@@ -113,7 +122,8 @@ def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
 def show_answer(name: str, answer: Prediction, *, short: bool = False) -> None:
     """Print the answer about one recording: a bar for each class, or a line for each stretch."""
     out = console()
-    out.print(f"{escape(name)}: [bold]{answer.headline}[/]")
+    sure = "yellow" if answer.uncertain or answer.no_speech else "green"
+    out.print(f"{escape(name)}: [bold {sure}]{answer.headline}[/]")
     if short:
         return
     if answer.in_windows:

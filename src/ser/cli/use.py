@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from ser.cli import outputs
+from ser.cli import options, outputs
 from ser.cli.options import app
 from ser.project import SerError
 
@@ -30,7 +30,7 @@ ModelPath = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: ser predict recordings/ --output answers.csv")
 def predict(
     files: Annotated[
         list[str], Argument(help="Recordings, folders, patterns; - for standard input.")
@@ -48,17 +48,18 @@ def predict(
         Path | None, Option("--output", "-o", help="Write into this .csv or .json file.")
     ] = None,
 ) -> None:
-    """Tell the emotion of recordings; of long ones, stretch by stretch.
-
-    Examples: ser predict my_voice.wav; ser predict recordings/ --output answers.csv
-    """
+    """Tell the emotion of recordings; of long ones, stretch by stretch."""
     from ser.cli import inputs, show
 
     kind = _format(as_json, as_csv, output)
     for image, option in ((plot, "--plot"), (explain, "--explain")):
         outputs.file(image, option, outputs.IMAGES)
+    if plot is not None and plot == explain:
+        raise SerError(f"--plot and --explain cannot both be {plot}. Name another file.")
     names = inputs.expand(files)
     loaded, problems = _opened(model), []
+    if explain is not None and not loaded.has_attention:
+        raise SerError(f"--explain: {loaded.name} has no attention layer that could be drawn.")
     answers: list[dict[str, Any]] = []
     drawn: tuple[str | bytes, Prediction] | None = None
     with contextlib.ExitStack() as stack:
@@ -99,8 +100,7 @@ def predict(
 
 def _format(as_json: bool, as_csv: bool, output: Path | None) -> str:
     """Choose between .json, .csv and text for the terminal; refuse a file of another kind."""
-    if as_json and as_csv:
-        raise SerError("--json and --csv are two formats: choose one.")
+    options.apart(json=as_json, csv=as_csv)
     named = ".json" if as_json else ".csv" if as_csv else ""
     outputs.file(output, "--output", (named,) if named else (".csv", ".json"))
     return named if output is None else output.suffix.lower()
@@ -140,7 +140,7 @@ def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any)
             plt.close(figure)
 
 
-@app.command()
+@app.command(epilog="Example: ser listen --file my_voice.wav")
 def listen(
     model: ModelPath = None,
     file: Annotated[
@@ -156,6 +156,7 @@ def listen(
     from ser.inference import live
     from ser.project import writing
 
+    options.apart(file=file, device=device)
     outputs.file(save, "--save", makes_folder=True)
     loaded = _opened(model)
     if file is not None:
@@ -171,7 +172,7 @@ def listen(
         typer.echo(f"written: {save}")
 
 
-@app.command("app")
+@app.command("app", epilog="Example: ser app --model small")
 def web_page(
     model: ModelPath = None,
     host: Annotated[str, Option(help="Address to bind to; 0.0.0.0 for all.")] = "127.0.0.1",
@@ -188,7 +189,7 @@ def web_page(
     page.serve(loaded, page.card_of(loaded, path), host=host, port=port)
 
 
-@app.command()
+@app.command(epilog="Example: ser export best-scratch-released --to my-model --formats onnx")
 def export(
     run: Annotated[Path, Argument(help="A run folder or a .keras file.")],
     to: Annotated[Path, Option("--to", help="The bundle's folder.")],
@@ -204,8 +205,9 @@ def export(
         ),
     ] = None,
     right: Annotated[
-        float, Option(help="Share of right answers above the threshold, with --calibrate.")
-    ] = 0.8,
+        float | None,
+        Option(help="With --calibrate: share of right answers above the threshold; else 0.8."),
+    ] = None,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
     from ser.inference.bundle import FILES
@@ -213,12 +215,17 @@ def export(
     from ser.project import shown, unknown
 
     outputs.folder(to, "--to")
+    if right is not None and calibrate is None:
+        raise SerError("--right needs the answers of a report: name it with --calibrate.")
+    right = 0.8 if right is None else right
     if not 0 < right <= 1:
         raise SerError(f"--right {right}: expected a share above 0 and at most 1, such as 0.8.")
     kinds = [name.strip() for name in formats.split(",")]
     for kind in sorted(set(kinds) - set(FILES)):
         raise unknown(f"--formats: no format {kind!r}", FILES, kind)
     file, temperature, threshold = find_model(run), 1.0, 0.0
+    if file.is_dir():
+        raise SerError(f"{run}: a bundle already. Name a run folder or a .keras file.")
     from ser.export.writer import export as write
 
     if calibrate is not None:

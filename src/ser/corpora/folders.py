@@ -1,12 +1,37 @@
-"""Which files under a folder are recordings."""
+"""Which files under a folder are recordings, and what becomes of each."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ser.formats import BY_FFMPEG, LOSSLESS, LOSSY
+from ser.project import some
+
+UNKNOWN, UNREAD = "unknown name", "cannot be read"
+OTHER_SIZE, COPY = "name of a clip, but another size", "copy of a clip"
+VIDEO = "video of a clip"
+
+
+def losses(left_out: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Name what is left out, a line for each reason."""
+    kinds = left_out.items()
+    return [f"left out, {why} ({len(lost):,}): {some(lost)}" for why, lost in kinds if lost]
+
+
+def accounted(n_used: int, left_out: Mapping[str, int]) -> str:
+    """Say what became of every file that was found.
+
+    >>> accounted(1248, {"labelled calm": 192})
+    '1,440 files found, 1,248 clips used; left out: labelled calm 192'
+    """
+    n_found, lost = (
+        n_used + sum(left_out.values()),
+        some([f"{w} {n:,}" for w, n in left_out.items()]),
+    )
+    return f"{n_found:,} files found, {n_used:,} clips used{'; left out: ' * bool(lost)}{lost}"
 
 
 class Found(NamedTuple):

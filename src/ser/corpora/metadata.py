@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pandas as pd
 from ser import corpora
 from ser.cache import Cache
 from ser.config import Recipe
+from ser.corpora import registry
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
-from ser.corpora.folders import walk
+from ser.corpora.folders import UNKNOWN, UNREAD, losses
 from ser.corpora.measurements import Problem, measure_all
-from ser.project import SerError, paths, shown, some, writing
+from ser.project import SerError, paths, shown, writing
 
 _INTEGERS = {"age": "Int64", "sample_rate_hz": "int64", "n_channels": "int64"}
 _FLOATS = {"duration_s": "float64", "peak_dbfs": "float64"}
@@ -29,34 +31,34 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class MetadataResult:
-    """What `build` found; `n_files` is all of these together."""
+    """What `build` found: every file is a clip or is named as lost."""
 
-    table: pd.DataFrame
+    table: pd.DataFrame  # with what is not in it, by corpus and reason, in `attrs["left_out"]`
     problems: list[Problem]
-    unknown: list[Path]  # names that their corpus does not explain
-    copies: list[Path]  # of clips that are used
-    namesakes: list[Path]  # named as a clip that is used, but another recording by their size
+    unused: dict[str, list[Path]]  # files that were not opened, by reason
 
     @property
-    def n_files(self) -> int:
-        """How many recordings there are."""
-        lost: list[list[Any]] = [self.problems, self.unknown, self.copies, self.namesakes]
-        return len(self.table) + sum(len(kind) for kind in lost)
+    def unknown(self) -> list[Path]:
+        """Recordings whose names their corpus does not explain."""
+        return self.unused[UNKNOWN]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files are left out, by reason."""
+        return _counts(self.table, self.table.attrs["left_out"])
 
     @property
     def losses(self) -> list[str]:
-        """What is left out and why, a line for each kind."""
-        kinds: dict[str, list[Any]] = {
-            "cannot be read": [f"{shown(p.path)} ({p.reason})" for p in self.problems],
-            "unknown name": [shown(path) for path in self.unknown],
-            "name of a clip, but another size": [shown(path) for path in self.namesakes],
-            "copy of a clip": [shown(path) for path in self.copies],
-        }
-        return [
-            f"left out, {kind} ({len(lost):,}): {some(lost)}"
-            for kind, lost in kinds.items()
-            if lost
-        ]
+        """What is left out and why, a line for each reason."""
+        unread = [f"{shown(p.path)} ({p.reason})" for p in self.problems]
+        unused = {why: [shown(path) for path in files] for why, files in self.unused.items()}
+        return losses({UNREAD: unread, **unused})
+
+
+def _counts(table: pd.DataFrame, names: Iterable[str]) -> Counter[str]:
+    """Count what the making of a table left out of some corpora, by reason."""
+    of_corpus = table.attrs.get("left_out", {})
+    return sum((Counter(of_corpus.get(name)) for name in names), Counter())
 
 
 def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> MetadataResult:
@@ -84,22 +86,23 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
     SerError
         When a corpus is unknown, not on this machine, or its folder holds no clip.
     """
+    if not (names := tuple(names)):
+        raise SerError(f"no corpus is named. Known: {', '.join(corpora.names())}.")
     clips: list[tuple[Path, dict[str, Any]]] = []  # two corpora may share a recording
-    unknown: list[Path] = []
-    copies: list[Path] = []
-    namesakes: list[Path] = []
+    unused: dict[str, list[Path]] = {UNKNOWN: []}
+    counts: dict[str, Counter[str]] = {}
     for corpus in [corpora.get(name) for name in dict.fromkeys(names)]:
         root = corpora.locate(corpus.name)
-        found, strangers = corpora.scan(corpus, root)
+        found, left_out = registry.survey(corpus, root)
         if not found:
             raise SerError(
-                f"{shown(root)}: no clip of {corpus.name} there ({len(strangers)} other "
+                f"{shown(root)}: no clip of {corpus.name} there ({len(left_out[UNKNOWN])} other "
                 f"recordings). Name the right folder with `ser data add {corpus.name} PATH`."
             )
         clips += [(root / path, _named(corpus, path, clip)) for path, clip in found]
-        unknown += [root / path for path in strangers]
-        same, other = _spare(corpus, root, [path for path, _ in found])
-        copies, namesakes = copies + same, namesakes + other
+        counts[corpus.name] = Counter({why: len(files) for why, files in left_out.items() if files})
+        for why, lost in left_out.items():
+            unused.setdefault(why, []).extend(lost)
     cache = Cache(paths().interim / "audio_facts.sqlite")
     files = [file for file, _ in clips]
     facts = measure_all(files, cache, n_jobs=n_jobs, progress=progress)
@@ -108,31 +111,12 @@ def build(names: Iterable[str], *, n_jobs: int = 2, progress: bool = True) -> Me
         measured = facts[file]
         if isinstance(measured, Problem):
             problems.append(measured)
+            counts[named["corpus"]][UNREAD] += 1
         else:
             rows.append({**named, **dataclasses.asdict(measured)})
-    return MetadataResult(_table(rows), problems, unknown, copies, namesakes)
-
-
-def _spare(corpus: Corpus, root: Path, used: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Find the files whose clip another file stands for: copies of it, and other recordings."""
-    copies: list[Path] = []
-    others: list[Path] = []
-    best = {corpus.canonical(path): path for path in used}
-    for path in [] if corpus.files is not None else walk(root).files:
-        clip = path if corpus.parse(path) is None else best[corpus.canonical(path)]
-        if clip == path:
-            continue
-        sizes = {_size(root / path), _size(root / clip)}
-        is_other = path.suffix.lower() == clip.suffix.lower() and len(sizes) > 1
-        (others if is_other else copies).append(root / path)
-    return copies, others
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # a link to nothing
-        return -1
+    table = _table(rows)
+    table.attrs["left_out"] = {name: dict(reasons) for name, reasons in counts.items()}
+    return MetadataResult(table, problems, unused)
 
 
 def _named(corpus: Corpus, path: Path, clip: ClipName) -> dict[str, Any]:
@@ -231,7 +215,8 @@ def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True
     Returns
     -------
     DataFrame
-        The chosen rows with one more column, ``label``; index 0 to ``n_clips - 1``.
+        The chosen rows with one more column, ``label``; index 0 to ``n_clips - 1``. Its
+        ``attrs["left_out"]`` counts the other files of these corpora by reason.
 
     Raises
     ------
@@ -255,7 +240,8 @@ def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True
             f"recipe {recipe.name}: merge names the unknown emotion {strange[0]!r}. Allowed: "
             f"{', '.join((*EMOTIONS, *sorted(own)))}."
         )
-    chosen = table[table["corpus"].isin(recipe.corpora) & (table["vocal_channel"] != "song")]
+    every = table[table["corpus"].isin(recipe.corpora)]
+    chosen = every[every["vocal_channel"] != "song"]
     emotion = chosen["emotion"].mask(chosen["emotion"] == "", chosen["emotion_raw"])
     chosen = chosen.assign(label=emotion.replace(recipe.merge))
     allowed = sorted(set(chosen["label"]) - {""})
@@ -265,18 +251,26 @@ def label_table(table: pd.DataFrame, recipe: Recipe, *, every_class: bool = True
                 f"recipe {recipe.name}: no clip of class {name!r} in {', '.join(recipe.corpora)}. "
                 f"Allowed: {', '.join(allowed)}."
             )
-    chosen = chosen[chosen["label"].isin(recipe.classes) & ~_unusable(chosen)]
-    return chosen.sort_values("clip_id", ignore_index=True)
+    reason = _why_unusable(chosen)
+    reason = reason.where(chosen["label"].isin(recipe.classes), "labelled " + chosen["label"])
+    counts = _counts(table, recipe.corpora) + Counter(reason[reason != ""])
+    counts["song"] += len(every) - len(chosen)
+    chosen = chosen[reason == ""].sort_values("clip_id", ignore_index=True)
+    chosen.attrs["left_out"] = dict(+counts)
+    return chosen
 
 
-def _unusable(table: pd.DataFrame) -> pd.Series:
+def _why_unusable(table: pd.DataFrame) -> pd.Series:
     """Tell what is silent, contradicts another of these clips, or is another speaker's."""
     silent = table["flags"].str.contains(r"\bsilent\b", regex=True)
     emotion = table["emotion"].where(table["emotion"] != "", table["emotion_raw"])
     same_sound = table["pcm_sha256"]  # a reader's copies, under other labels, are no contradiction
     at_odds = emotion.groupby(same_sound).transform("nunique") > 1
     first_speaker = table.groupby("pcm_sha256")["speaker"].transform("first")
-    return silent | at_odds | (table["speaker"] != first_speaker)
+    reason = pd.Series("", table.index).mask(
+        table["speaker"] != first_speaker, "another's recording"
+    )
+    return reason.mask(at_odds, "one sound, two emotions").mask(silent, "silent")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,8 @@ SCHEME = Scheme(
         r"(?P<emotion>\d\d)-(?P<intensity>\d\d)-"
         r"(?P<statement>\d\d)-(?P<repetition>\d\d)-(?P<speaker>\d\d)"
     ),
-    stem="{modality}-{vocal_channel}-{emotion}-{intensity}-{statement}-{repetition}-{speaker}",
+    # a video, whole or silent, shows the performance of an audio file: one clip for all three
+    stem="03-{vocal_channel}-{emotion}-{intensity}-{statement}-{repetition}-{speaker}",
     codes={
         "modality": MODALITIES,
         "vocal_channel": VOCAL_CHANNELS,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ser.corpora import own
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
-from ser.corpora.folders import walk
+from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, VIDEO, walk
 from ser.project import SerError, paths, read_json, unknown, write_json
 
 # To add a corpus: write its file beside these, with a `CORPUS`, and name it here.
@@ -146,8 +146,8 @@ def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipN
     -------
     clips : list of (Path, ClipName)
         Paths relative to `root`, sorted by clip id, each clip once: where an archive holds it
-        several times, a lossless file wins over a lossy one and sound over video, then the least
-        nested path, then the shortest, then the first by name.
+        several times, a file of sound wins over a video, a lossless one over a lossy one, the least
+        nested path over others, then the shortest, then the first by name.
     unknown : list of Path
         Recordings (and folders that cannot be read) whose names the corpus does not explain,
         relative to `root`.
@@ -158,13 +158,39 @@ def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipN
         files, unknown, _ = walk(Path(root))
     else:
         files, unknown = list(corpus.files), []
-    for path in files:  # the best file of a clip comes first
-        clip = corpus.parse(path)
-        if clip is None:
-            unknown.append(path)
-        else:
-            best.setdefault(corpus.canonical(path), (path, clip))
+    named = [(path, clip) for path in files if (clip := corpus.parse(path))]
+    unknown += sorted({*files} - {path for path, _ in named})
+    # the best file of a clip comes first; of a performance, audio-only before its videos
+    for path, clip in sorted(named, key=lambda one: one[1].modality):
+        best.setdefault(corpus.canonical(path), (path, clip))
     return [best[stem] for stem in sorted(best)], sorted(unknown)
+
+
+def survey(corpus: Corpus, root: Path) -> tuple[list[tuple[Path, ClipName]], dict[str, list[Path]]]:
+    """List the clips of a corpus as `scan` does, and its other files by the reason."""
+    clips, unknown = scan(corpus, root)
+    left_out: dict[str, list[Path]] = {UNKNOWN: [root / path for path in unknown]}
+    if corpus.files is not None:
+        return clips, left_out
+    left_out |= {OTHER_SIZE: [], COPY: [], VIDEO: []}
+    best = {corpus.canonical(path): (path, clip) for path, clip in clips}
+    files, _, no_recordings = walk(root)
+    for path in files:
+        spare = corpus.parse(path)
+        used, clip = best[corpus.canonical(path)] if spare else (path, None)
+        if spare and clip and used != path:
+            sizes = {_size(root / path), _size(root / used)}
+            is_other = path.suffix.lower() == used.suffix.lower() and len(sizes) > 1
+            why = OTHER_SIZE if is_other else COPY
+            left_out[VIDEO if spare.modality != clip.modality else why].append(root / path)
+    return clips, left_out | {"no recording": [root / path for path in no_recordings]}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nothing
+        return -1
 
 
 def choose(text: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ser.config import Recipe, from_dict, stable_hash
 from ser.corpora import metadata
+from ser.corpora.folders import UNREAD
 from ser.experiments import protocols, recipes
 from ser.features import dataset, extraction
 from ser.fingerprint import code_hash
@@ -48,6 +50,8 @@ class Plan:
         code are part of the run folder's name.
     apart : str
         Why results of this plan are not the recipe's own; empty where they are.
+    left_out : dict of str to int
+        How many other files of its corpora were found, by the reason.
     """
 
     recipe: Recipe
@@ -57,6 +61,13 @@ class Plan:
     fingerprint: str
     model: Own | None = None
     apart: str = ""
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def files(self, n_lost: int) -> dict[str, Any]:
+        """Account for every file found, `n_lost` clips of which gave no features."""
+        left_out = dict(Counter(self.left_out) + Counter({UNREAD: n_lost}))
+        n_found = len(self.table) + sum(self.left_out.values())
+        return {"found": n_found, "used": len(self.table) - n_lost, "left_out": left_out}
 
     @property
     def front_end(self) -> dataset.FrontEnd:
@@ -228,14 +239,17 @@ def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None
     protocols.get(protocol)
     table = metadata.read_table() if table is None else table
     chosen = metadata.label_table(table, recipe)
-    folds = protocols.make_folds(chosen, protocol)
+    folds, left_out = protocols.make_folds(chosen, protocol), chosen.attrs["left_out"]
     if recipe.extra_corpora:  # they are only trained on, in every fold
         others = dataclasses.replace(recipe, corpora=recipe.extra_corpora, extra_corpora=())
         extra = metadata.label_table(table, others, every_class=False)
-        extra = extra[~extra["pcm_sha256"].isin(chosen["pcm_sha256"])]
+        twice = extra["pcm_sha256"].isin(chosen["pcm_sha256"])
+        counts = Counter({"in two corpora": int(twice.sum())}) + Counter(extra.attrs["left_out"])
+        left_out, extra = dict(counts + Counter(left_out)), extra[~twice]
         more = [tuple(sorted((*fold.train, *extra["clip_id"]))) for fold in folds]
         folds = [dataclasses.replace(f, train=t) for f, t in zip(folds, more, strict=True)]
         chosen = pd.concat([chosen, extra]).sort_values("clip_id", ignore_index=True)
     clips = chosen[["clip_id", "pcm_sha256", "label"]].to_numpy().tolist()
     split = [[fold.train, fold.validation, fold.test] for fold in folds]
-    return Plan(recipe, protocol, chosen, folds, stable_hash(clips, split))
+    fingerprint = stable_hash(clips, split)
+    return Plan(recipe, protocol, chosen, folds, fingerprint, left_out=left_out)

@@ -79,6 +79,7 @@ def report(plan: Plan, seeds: Sequence[int], *, force: bool = False) -> Path:
     summary["training_seconds"] = round(seconds, 1)
     summary["packages"] = cards[0]["packages"]
     left_out = {clip: why for card in cards for clip, why in card.get("left_out", {}).items()}
+    summary["files"] = plan.files(len(left_out))
     if left_out:
         summary["left_out"] = dict(sorted(left_out.items()))
     with writing(folder / "predictions.csv") as temporary:
@@ -170,8 +171,9 @@ def metrics_of(folder: Path) -> dict[str, Any]:
         table = None
     found = evaluation.metrics(predictions, recipe.classes, table)
     for name in (RUN_FILE, "metrics.json"):
-        if (file := Path(folder) / name).is_file() and "left_out" in (said := read_json(file)):
-            found["left_out"] = said["left_out"]
+        if (file := Path(folder) / name).is_file():
+            said = read_json(file)
+            found |= {key: said[key] for key in ("files", "left_out") if key in said}
     return found
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from ser.config import Recipe, to_dict
+from ser.corpora.folders import accounted
 from ser.experiments import protocols
 from ser.experiments.plans import PARTS, Plan, plan
 from ser.experiments.reports import report
@@ -76,20 +78,36 @@ def train_fold(
         When the fold does not exist, no clip can be read, or the disk is full.
     """
     plan = plan.with_model(model)
-    of_fold = plan.fold(fold)
+    plan.fold(fold)  # or one line
     folder = plan.run_folder(fold, seed)
     if is_done(folder):
         return folder
-    plan.check_folds([fold])
+    _prepared(plan, [fold], n_jobs=n_jobs, progress=every > 0)
+    return _train(plan, fold, seed, every=every, n_jobs=n_jobs, tensorboard=tensorboard)
+
+
+def _prepared(plan: Plan, folds: Sequence[int], *, n_jobs: int, progress: bool) -> None:
+    """Compute what folds need; refuse those that cannot be trained; account for every file."""
+    plan.check_folds(folds)
+    found = dataset.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
+    files = plan.files(len(found.problems))
+    print(accounted(files["used"], files["left_out"]), flush=True)
+    if found.losses:
+        print(found.losses, flush=True)
+    plan.check_folds(folds, found.reasons)
+
+
+def _train(
+    plan: Plan, fold: int, seed: int, *, every: int = 5, n_jobs: int = -1, tensorboard: bool = False
+) -> Path:
+    """Train and test a unit whose features are there."""
     backend.load()  # imports TensorFlow, which takes seconds
     from ser import models
     from ser.training import fitting
 
-    started_s = time.time()
-    there = [part for part in PARTS if getattr(of_fold, part)]
+    started_s, folder = time.time(), plan.run_folder(fold, seed)
+    there = [part for part in PARTS if getattr(plan.fold(fold), part)]
     feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
-    if feature_set.losses:
-        print(feature_set.losses, flush=True)
     if plan.recipe.training.refit and "validation" in parts:
         parts["train"] = parts["train"].joined(parts.pop("validation"))
     begun = pretrain(plan, seed, every=every, n_jobs=n_jobs)
@@ -136,6 +154,7 @@ def write_run(
         with writing(folder / f"predictions{suffix}.csv") as temporary:
             frame.sort_values("clip_id").to_csv(temporary, index=False)
     card = _card(plan, fold, seed, history, network.count_params(), seconds)
+    card["files"] = plan.files(len(feature_set.problems))
     if len(feature_set.problems):
         card["left_out"] = feature_set.reasons
     finish(folder, network, card)
@@ -299,7 +318,6 @@ def run(
     units = [(fold, seed) for seed in seeds for fold in chosen]
     todo = [unit for unit in units if not is_done(whole.run_folder(*unit))]
     to_train = sorted({fold for fold, _ in todo})
-    whole.check_folds(to_train)
     print(
         f"{recipe.name}, {whole.protocol}: {len(whole.table)} clips, {len(units)} trainings, "
         f"{len(units) - len(todo)} of them done before. Runs: {shown(whole.runs_folder)}",
@@ -307,14 +325,13 @@ def run(
     )
     options: dict[str, Any] = {"recipe": recipe, "n_jobs": n_jobs, "every": every}
     if todo:  # first what several units need, else each would make it
-        found = dataset.build(whole.table, whole.front_end, progress=every > 0)
-        if found.losses:
-            print(found.losses, flush=True)
-        whole.check_folds(to_train, found.reasons)
+        _prepared(whole, to_train, n_jobs=-1, progress=every > 0)
         if recipe.training.extra_epochs:
             first = sorted({(seed,) for _, seed in todo})
             list(work(pretrain, whole, first, **options))
-    for done, folder in enumerate(work(train_fold, whole, todo, **options), 1):
-        if n_jobs > 1:
-            print(f"{done}/{len(todo)} finished: {shown(folder)}", flush=True)
+    began_s = time.monotonic()
+    for done, _ in enumerate(work(_train, whole, todo, **options), 1):
+        left_s = (time.monotonic() - began_s) / done * (len(todo) - done)
+        left = tqdm.format_interval(left_s)
+        print(f"{done}/{len(todo)} trainings finished, about {left} left", flush=True)
     return whole.runs_folder if folds is not None else report(whole, seeds, force=force)

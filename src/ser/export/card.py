@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ser import corpora, evaluation
+from ser.corpora.folders import accounted
 from ser.experiments import predictions_of
 from ser.inference import bundle
 from ser.project import SerError, read_json
@@ -110,8 +111,8 @@ def _training(about: dict[str, Any], found: dict[str, Any]) -> str:
     ]
     encoder = about["features"].get("encoder")
     text = f"Its encoder is {encoder}'s (OpenAI, MIT). " if encoder else ""
-    if lost := found.get("left_out"):
-        text = f"{len(lost)} clips could not be read and are not among them. {text}"
+    if files := found.get("files"):
+        text = f"{accounted(files['used'], files['left_out'])}. {text}"
     return (
         f"## What it learnt from\n\n{_table(rows)}\n\n{text}Several of these licences forbid "
         "commercial use: take the model as non-commercial too, and for anything else train anew "

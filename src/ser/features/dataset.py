@@ -179,7 +179,6 @@ def build(
     n_jobs: int = -1,
     progress: bool = True,
     cluster: str | None = None,
-    repair: bool = False,
 ) -> FeatureSet:
     """Compute the features that are not cached yet, and open all of them.
 
@@ -196,8 +195,6 @@ def build(
     cluster : str, optional
         Address of a Dask scheduler, for example ``tcp://10.0.0.1:8786``, whose workers see the
         same files; the loop runs there instead.
-    repair : bool
-        Check every cached value first, and compute damaged files again.
 
     Returns
     -------
@@ -215,8 +212,6 @@ def build(
     keys = [[f"{sound} {variant}" for variant in variants] for sound in sounds]
     every_key = [key for of_clip in keys for key in of_clip]
     cache = front_end.cache()
-    if repair:
-        cache.repair(every_key)
     known = cache.find(every_key)
     reasons: dict[str, str] = {}
     n_computed = 0

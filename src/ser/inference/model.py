@@ -7,6 +7,7 @@ Importing this module imports neither TensorFlow nor librosa. A bundle never nee
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,12 @@ class Model:
     def _placed(self, weights: np.ndarray) -> Attention:
         return weights, (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
 
+    @functools.cached_property
+    def has_attention(self) -> bool:
+        """Whether it can show where it listened."""
+        noise = np.random.default_rng(0).normal(0, 0.1, self.audio.sample_rate_hz)
+        return self._hear(noise.astype(np.float32), self.audio.sample_rate_hz)[1] is not None
+
     def attention(self, audio: Any, sample_rate_hz: float | None = None) -> Attention:
         """Show where in time the model listened, in the beginning of a long recording.
 
@@ -251,12 +258,14 @@ class Model:
 
 
 def _of_keras(file: Path) -> Model:
-    backend.load()
     from ser import models
+
+    card = models.read_card(file)  # or one line, before seconds of importing
+    backend.load()
     from ser.features import extraction
     from ser.inference import explain
 
-    plain, card = models.load(file), models.read_card(file)
+    plain = models.load(file)
     network = models.with_attention(plain)
     audio = from_dict(AudioConfig, card["audio"], source="the model's card")
     config = from_dict(FeatureConfig, card["features"], source="the model's card")

@@ -87,7 +87,9 @@ def tune(
         a fold does not exist. Finished trials are kept.
     """
     optuna = _optuna()
-    space = SPACE if space is None else dict(space)
+    space = SPACE if space is None else space
+    if not isinstance(space, Mapping):
+        raise SerError(f"space: expected settings and their choices, found {space!r}.")
     distributions = {name: _distribution(name, part) for name, part in space.items()}
     recipe = changed(recipe, {"training.refit": False})
     base = experiments.plan(recipe, protocol, table)
