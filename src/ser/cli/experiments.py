@@ -161,7 +161,7 @@ def evaluate(
 
 @app.command()
 def report() -> None:
-    """Write the results table of the README, and its figure, anew from `reports/`."""
+    """Write the tables of README.md and reports/README.md, and all figures, from `reports/`."""
     from ser.studies import leaderboard
 
     for path in leaderboard.update():
@@ -183,5 +183,5 @@ def protocols() -> None:
     from ser.experiments.protocols import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
-        best = f" [published: {protocol.published}]" if protocol.published else ""
-        typer.echo(f"{name:26s} {protocol.description}{best}")
+        best = "; ".join(map(str, protocol.published))
+        typer.echo(f"{name:26s} {protocol.description}{f' [published: {best}]' if best else ''}")
