@@ -101,7 +101,10 @@ def summary(rows: list[dict[str, Any]]) -> str:
         limits = " to ".join(f"{100 * limit:.0f}" for limit in uar["interval_95"] or ())
         best.setdefault(name, {})[pretrained] = f"**{link}** ({limits})" if limits else link
         classes[name] = len(row["classes"])
-    lines = ["| protocol | classes | from scratch | Whisper encoder | published |", "|---" * 5 + "|"]
+    lines = [
+        "| protocol | classes | from scratch | Whisper encoder | published |",
+        "|---" * 5 + "|",
+    ]
     for name, cells in best.items():
         others = [
             f"{p.percent} {p.score.replace('accuracy', 'acc.')}{'*' * p.pretrained}"
