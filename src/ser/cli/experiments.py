@@ -164,7 +164,7 @@ def evaluate(
 
 @app.command(epilog="Example: ser report")
 def report() -> None:
-    """Write the results table of the README, and its figure, anew from `reports/`."""
+    """Write the tables of README.md and reports/README.md, and all figures, from `reports/`."""
     from ser.studies import leaderboard
 
     for path in leaderboard.update():
@@ -188,6 +188,6 @@ def protocols() -> None:
 
     rows = []
     for name, protocol in PROTOCOLS.items():
-        best = f" [published: {protocol.published}]" if protocol.published else ""
-        rows.append((name, f"{protocol.description}{best}"))
+        best = "; ".join(map(str, protocol.published))
+        rows.append((name, f"{protocol.description}{f' [published: {best}]' if best else ''}"))
     show.table(("", ""), rows)

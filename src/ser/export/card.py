@@ -16,13 +16,27 @@ from ser import corpora, evaluation
 from ser.corpora.folders import accounted
 from ser.experiments import predictions_of
 from ser.inference import bundle
-from ser.project import SerError, read_json
+from ser.project import SerError, paths, read_json
 
 CARD = "README.md"
+HOME = "https://github.com/speech-emotion-honest/ser"
+RELEASED = "released.json"  # beside the reports: when a model was made, what it takes voices for
 ROBUSTNESS = "robustness.csv"
 N_CONFUSIONS = 3
 UNHEARD = "leave-one-corpus-out"
 
+_IN_PYTHON = """## In Python
+
+```python
+from ser.inference import load_model
+
+model = load_model("models/{name}")  # the folder that holds this card
+print(model.predict("my_voice.wav").headline)
+```
+
+Any other host of ONNX runs it, too: `waveform` in (float32, mono, {rate:,} Hz, full scale -1 to 1),
+`probabilities` out, in the order above.
+"""
 _FOR = """## What it is for
 
 Learning, research and demonstrations: to see what a speech emotion model hears in a recording, to
@@ -53,19 +67,22 @@ def write(folder: Path, report: Path, *, right: float) -> Path:
     about, predictions = bundle.read_card(folder), predictions_of(report)
     if report.parent.name != (name := about["recipe"]["name"]):
         raise SerError(f"{report}: a report of {report.parent.name}; the model is of {name}.")
-    found = read_json(report / "metrics.json")
+    found, known = read_json(report / "metrics.json"), _released(about)
     parts = [
         _title(folder, about),
+        _IN_PYTHON.format(name=folder.name, rate=about["sample_rate_hz"]),
         _FOR,
         _NOT_FOR,
+        _built(about, found, known),
         _training(about, found),
         _expected(found, report),
         _groups(found),
         _trust(predictions, about, right),
         _recordings(report),
         _unheard(report.with_name(UNHEARD)),
-        _failures(predictions, about["classes"]),
+        _failures(predictions, about["classes"], known),
         _LIMITS.format(window=about["window_s"]),
+        _cite(folder.name, found, known),
     ]
     header = f"---\n{_header(list(found['per_corpus']))}\n---\n\n"
     ModelCard(header + "\n".join(part for part in parts if part)).save(folder / CARD)
@@ -78,6 +95,7 @@ def _header(names: list[str]) -> str:
     return ModelCardData(
         license="other",
         license_name="non-commercial",
+        license_link=f"{HOME}#licences-and-citing",
         language=sorted({corpora.get(name).language for name in names}),
         datasets=names,
         metrics=["recall", "accuracy"],
@@ -96,6 +114,44 @@ def _title(folder: Path, about: dict[str, Any]) -> str:
         f"{', '.join(about['classes'])}. Recipe `{recipe['name']}` ({recipe['description']}); "
         f"{files}.\n\n"
         f"    ser predict my_voice.wav -m models/{folder.name}\n"
+    )
+
+
+def _released(about: dict[str, Any]) -> dict[str, Any]:
+    """Give what `tools/released.py` wrote down about exactly these files; else nothing."""
+    file = paths().reports / RELEASED
+    found = read_json(file) if file.is_file() else {}
+    checksum = about["files"]["onnx"]["sha256"] if "onnx" in about["files"] else ""
+    return next((known for known in found.values() if known["sha256"] == checksum), {})
+
+
+def _built(about: dict[str, Any], found: dict[str, Any], known: dict[str, Any]) -> str:
+    model, features = about["recipe"]["model"], about["features"]
+    on = " and ".join(features["kinds"]) + (f" of {e}" if (e := features.get("encoder")) else "")
+    copies = f"{model['members']} of them, " if model["members"] > 1 else ""
+    made = f", made on {known['made']}" if known else ""
+    rows = [
+        ("architecture", f"`{model['architecture']}` on {on}, front end and calibration inside"),
+        ("size", f"{copies}{about['n_parameters']:,} trained parameters"),
+        ("version", f"ser-honest {about['packages']['ser-honest']}{made}"),
+        (
+            "compute",
+            f"{found['training_seconds'] / 60:.0f} minutes of training for the "
+            f"{len(found['per_fold'])} folds of its cross-validation",
+        ),
+        ("contact", f"<{HOME}/issues>"),
+    ]
+    return f"## What it is\n\n{_table([{'': name, ' ': value} for name, value in rows])}\n"
+
+
+def _cite(name: str, found: dict[str, Any], known: dict[str, Any]) -> str:
+    year = f"  year = {{{known['made'][:4]}}},\n" if known else ""
+    corpora_cited = "\n".join(f"- {corpora.get(c).citation}." for c in found["per_corpus"])
+    return (
+        "## Cite\n\n```bibtex\n@software{ser_"
+        f"{name.replace('-', '_')},\n  title = {{Speech emotion recognition, honestly measured: "
+        f"{name}}},\n  author = {{{{The ser authors}}}},\n{year}  url = {{{HOME}}},\n}}\n```\n\n"
+        f"And the corpora that it learnt from:\n\n{corpora_cited}\n"
     )
 
 
@@ -192,7 +248,7 @@ def _unheard(report: Path) -> str:
     )
 
 
-def _failures(predictions: pd.DataFrame, classes: list[str]) -> str:
+def _failures(predictions: pd.DataFrame, classes: list[str], known: dict[str, Any]) -> str:
     counts = evaluation.confusion(predictions, classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(shares, 0.0)
@@ -201,6 +257,11 @@ def _failures(predictions: pd.DataFrame, classes: list[str]) -> str:
         f"- {100 * shares[true, named]:.0f} % of {classes[true]} is taken for {classes[named]}."
         for true, named in worst[:N_CONFUSIONS]
     ]
+    if known:
+        heard, n_clips = known["synthesised"], sum(known["synthesised"].values())
+        named = sorted(heard, key=lambda label: -heard[label])[:2]
+        shares = " and ".join(f"{100 * heard[name] / n_clips:.0f} % for {name}" for name in named)
+        lines.append(f"- Of synthesised voices, whatever they act, it takes {shares}.")
     return "## Known failures\n\n" + "\n".join(lines) + "\n"
 
 

@@ -33,6 +33,7 @@ from ser.project import MODEL_FILE, SerError, paths, read_json, shown
 
 Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
 
+PACKAGED = Path(__file__).parents[1] / "released"  # what a wheel brings; a checkout has models/
 SHORT_S = 0.5
 SLACK_S = 0.1  # a recording of this much more is still heard as one
 MIXED_BELOW = 0.6  # share of the speech that the answer about the whole recording is true of
@@ -290,7 +291,8 @@ def _of_bundle(folder: Path) -> Model:
     def hear(samples: np.ndarray, rate: float) -> Heard:
         return opened(to_waveform(samples, rate, audio))
 
-    return Model(hear, opened.window_s, opened.card, shown(folder))
+    name = folder.name if folder.parent == PACKAGED else shown(folder)
+    return Model(hear, opened.window_s, opened.card, name)
 
 
 def find_model(choice: Path | str | None = None) -> Path:
@@ -324,12 +326,12 @@ def find_model(choice: Path | str | None = None) -> Path:
 
 
 def _released() -> dict[str, Path]:
-    """Find released models in the project, and in the checkout that this package comes from."""
+    """Find released models in the package, its checkout and the project; the last wins."""
     checkout = Path(__file__).resolve().parents[3]
     homes = [checkout / "models"] if (checkout / "pyproject.toml").is_file() else []
     return {
         card.parent.name: card.parent
-        for home in (*homes, paths().models)
+        for home in (PACKAGED, *homes, paths().models)
         for card in sorted(home.glob(f"*/{bundle.CARD}"))
     }
 

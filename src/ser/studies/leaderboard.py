@@ -1,4 +1,4 @@
-"""The README's table of results and its picture, made from ``reports/`` alone."""
+"""The tables of results in the README and beside the reports, made from ``reports/`` alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ser.studies import ladder
 
 MARKS = {
     name: (f"<!-- {name}: begin (made by `ser report`) -->", f"<!-- {name}: end -->")
-    for name in ("results", "ladder")
+    for name in ("summary", "results", "ladder")
 }
 REFERENCE = "mfcc-attention"
 COMPARED = (
@@ -68,10 +68,10 @@ def table(rows: list[dict[str, Any]], compared: pd.DataFrame) -> str:
     differences = compared.set_index(["protocol", "recipe"])
     for number, row in enumerate(rows):
         name, uar = row["protocol"], row["uar"]
-        best = protocols.get(name).published
+        best = "; ".join(map(str, protocols.get(name).published))
         if best and (number == 0 or rows[number - 1]["protocol"] != name):
             lines.append(f"| `{name}` | *published: {best}* | | | | | | | |")
-        link = f"[`{row['recipe']}`](reports/{row['recipe']}/{name}/metrics.json)"
+        link = f"[`{row['recipe']}`]({row['recipe']}/{name}/metrics.json)"
         gain = ""
         if (name, row["recipe"]) in differences.index:
             gain = _span(differences.loc[(name, row["recipe"])])
@@ -84,6 +84,36 @@ def table(rows: list[dict[str, Any]], compared: pd.DataFrame) -> str:
             f"| {100 * row['accuracy']['mean']:.1f} | {gain} "
             f"| {row['n_seeds']} | {row['n_parameters'] / 1e3:,.0f} k |"
         )
+    return "\n".join(lines)
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """Write the best recipe of each kind, and what others report, as a Markdown table.
+
+    A protocol is in it where there is something to compare.
+    """
+    best: dict[str, dict[bool, str]] = {}
+    classes: dict[str, int] = {}
+    for row in rows:  # the best of a protocol is its last
+        name, uar = row["protocol"], row["uar"]
+        pretrained = bool(recipes.get(row["recipe"]).features.encoder)
+        link = f"[{100 * uar['mean']:.1f}](reports/{row['recipe']}/{name}/metrics.json)"
+        limits = " to ".join(f"{100 * limit:.0f}" for limit in uar["interval_95"] or ())
+        best.setdefault(name, {})[pretrained] = f"**{link}** ({limits})" if limits else link
+        classes[name] = len(row["classes"])
+    lines = [
+        "| protocol | classes | from scratch | Whisper encoder | published |",
+        "|---" * 5 + "|",
+    ]
+    for name, cells in best.items():
+        others = [
+            f"{p.percent} {p.score.replace('accuracy', 'acc.')}{'*' * p.pretrained}"
+            for p in protocols.get(name).published
+        ]
+        if len(cells) + bool(others) > 1:
+            found = [cells.get(kind, "–") for kind in (False, True)]
+            ending = f"{' | '.join(found)} | {', '.join(others) or '–'} |"
+            lines.append(f"| `{name}` | {classes[name]} | {ending}")
     return "\n".join(lines)
 
 
@@ -115,41 +145,52 @@ def ladder_table(rows: pd.DataFrame) -> str:
 
 
 def update() -> list[Path]:
-    """Put the tables into the README between their marks, and draw the figures of all reports."""
+    """Put the tables between their marks, and draw the figures of all reports."""
     from ser import plots
 
     rows = collect()
     if not rows:
         raise SerError(f"no report under {shown(paths().reports)}. Make one with `ser run`.")
-    readme = paths().root / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    compared = compare(rows)
-    text = _filled(text, "results", table(rows, compared))
-    written = [readme]
-    if len(compared):
-        written.append(paths().reports / "comparisons.csv")
-        write_csv(written[-1], compared, float_format="%.4f")
-    ladders = paths().reports / "ladder"
+    compared, reports = compare(rows), paths().reports
+    tables = {"results": table(rows, compared)}
+    ladders = reports / "ladder"
     if list(ladders.glob("*/metrics.json")):
         measured = ladder.write_table(ladders)
-        text = _filled(text, "ladder", ladder_table(measured))
+        tables["ladder"] = ladder_table(measured)
+    texts = {  # all or none
+        file: _filled(file, contents)
+        for file, contents in (
+            (paths().root / "README.md", {"summary": summary(rows)}),
+            (reports / "README.md", tables),
+        )
+    }
+    for file, text in texts.items():
+        with writing(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    written = list(texts)
+    if len(compared):
+        written.append(reports / "comparisons.csv")
+        write_csv(written[-1], compared, float_format="%.4f")
+    if "ladder" in tables:
         human = ladders / "human.json"
         listeners = read_json(human)["accuracy"] if human.exists() else None
         draw = partial(plots.ladder, measured, listeners)
         written += [ladders / "ladder.csv", _drawn(ladders / "ladder.png", lambda: draw()[0])]
-    with writing(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
     for row in rows:
         written += figures(_report(row["recipe"], row["protocol"]))
     return [Path(shown(path)) for path in written]
 
 
-def _filled(text: str, name: str, content: str) -> str:
-    begin, end = MARKS[name]
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise SerError(f"README.md: expected the two lines {begin!r} and {end!r} in it.")
-    head, rest = text.split(begin)
-    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+def _filled(file: Path, contents: dict[str, str]) -> str:
+    """Give the text of a file with new contents between its marks."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for name, content in contents.items():
+        begin, end = MARKS[name]
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SerError(f"{shown(file)}: expected the two lines {begin!r} and {end!r} in it.")
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+    return text
 
 
 def figures(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,7 +22,21 @@ from ser.experiments.protocols.splits import (
 )
 from ser.project import SerError, unknown
 
-__all__ = ["PROTOCOLS", "Fold", "Protocol", "check", "get", "make_folds", "names"]
+__all__ = ["PROTOCOLS", "Fold", "Protocol", "Published", "check", "get", "make_folds", "names"]
+
+
+class Published(NamedTuple):
+    """A result that others report under a protocol; not measured here."""
+
+    percent: float
+    score: str  # UAR or accuracy
+    system: str
+    pretrained: bool = False
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        how = "with pretraining " if self.pretrained else ""
+        return f"{how}{self.percent} {self.score} ({self.system})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +49,7 @@ class Protocol:
     split: Callable[[pd.DataFrame], list[Fold]] | None = None
     shared: Shared = "none"
     tested: Tested = "once"
-    published: str = ""
+    published: tuple[Published, ...] = ()
 
 
 _SIX = ("angry", "disgust", "fearful", "happy", "neutral", "sad")
@@ -52,27 +67,34 @@ PROTOCOLS: dict[str, Protocol] = {
         "RAVDESS: 5 subject-wise folds of Luna-Jiménez et al. (2021)",
         ("ravdess",),
         EMOTIONS,
-        published="62.3 UAR (ResLSTM, arXiv 2606.03359; tuned on test folds); with pretraining "
-        "76.6 accuracy (CNN14, doi:10.3390/s21227665) and 81.8 accuracy (XLSR, 300 million "
-        "parameters, doi:10.3390/app12010327), both fine-tuned",
+        published=(
+            Published(62.3, "UAR", "ResLSTM, arXiv 2606.03359; tuned on test folds"),
+            Published(76.6, "accuracy", "CNN14 fine-tuned, doi:10.3390/s21227665", True),
+            Published(
+                81.8,
+                "accuracy",
+                "XLSR, 300 million parameters, fine-tuned, doi:10.3390/app12010327",
+                True,
+            ),
+        ),
     ),
     "ravdess-emobox6": Protocol(
         "RAVDESS: 6 subject-wise folds of EmoBox (2024)",
         ("ravdess",),
         EMOTIONS,
-        published="75.3 UAR, with pretraining only (Whisper large v3, EmoBox)",
+        published=(Published(75.3, "UAR", "Whisper large v3, EmoBox", True),),
     ),
     "cremad-emosuperb5": Protocol(
         "CREMA-D: 5 speaker-disjoint folds of EMO-SUPERB (2024)",
         ("crema_d",),
         _SIX,
-        published="56.7 UAR (CNN + LSTM + attention, one split)",
+        published=(Published(56.7, "UAR", "CNN + LSTM + attention, one split"),),
     ),
     "savee-loso": Protocol(
         "SAVEE: each of the 4 speakers in turn",
         ("savee",),
         _SEVEN,
-        published="75.8 UAR, with pretraining only (data2vec 2.0 large, EmoBox)",
+        published=(Published(75.8, "UAR", "data2vec 2.0 large, EmoBox", True),),
     ),
     "emodb-loso": Protocol(
         "EmoDB: each of the 10 speakers in turn",
@@ -89,7 +111,7 @@ PROTOCOLS: dict[str, Protocol] = {
         "RAVDESS, CREMA-D and SAVEE together: 5 speaker-disjoint folds, fixed list",
         ("crema_d", "ravdess", "savee"),
         _SIX,
-        published="50.5 accuracy (a public project)",
+        published=(Published(50.5, "accuracy", "a public project"),),
     ),
     "cross-corpus": Protocol(
         "train on all of one corpus, test on all of each other: five times, six classes",
