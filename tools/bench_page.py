@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -27,10 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
+import soundfile
+import soxr
 from page import MODELS
 from tqdm.auto import tqdm
 
 from ser import corpora
+from ser.audio import decode, to_mono
 from ser.inference import browser
 from ser.inference.model import load_model
 from ser.project import paths, shown, write_json
@@ -38,8 +43,11 @@ from ser.project import paths, shown, write_json
 CORPORA = ("ravdess", "crema_d", "tess", "savee", "emodb")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 PATIENCE_MS = 120_000
-BARS = {"largest_difference": 0.05, "same_answer": 0.99}
+RATE = 16_000
+LIVE_S = 120.0
+BARS = {"largest_difference": 0.05, "same_answer": 0.99, "live_growth_mb": 5.0}
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -95,17 +103,15 @@ def compare(view: Any, clips: list[Path], model: str) -> dict[str, Any]:
     """Ask page and package about the same files."""
     python, differences, times, others = load_model(paths().models / model), [], [], []
     for clip in tqdm(clips, desc=model):
-        expected = python.predict(clip)
-        began = time.perf_counter()
-        found = ask(view, clip)
-            if found.get("label") != expected.label:
-            others.append(f"{clip.parent.name}/{clip.name}: {found} and not {expected.headline}")
-            if "error" in found or found["no_speech"] != expected.no_speech:
-                continue
-        names = expected.probabilities
-        differences += [max(abs(names[n] - found["probabilities"][n]) for n in names)] if names else []
-    for line in others:
-        print(line)
+        expected, found = python.predict(clip), ask(view, clip)
+        if found.get("label") != expected.label:
+            others.append(f"{clip.name}: {found['headline']} here, {expected.headline} in Python")
+        shares = expected.probabilities
+        if shares and found["probabilities"]:
+            differences.append(max(abs(shares[n] - found["probabilities"][n]) for n in shares))
+        took = re.search(r"([\d.]+) (ms|s)", view.inner_text("#took"))
+        times.append(float(took[1]) * (1 if took[2] == "ms" else 1e3) if took else np.nan)
+    print(*others, sep="\n")
     return {
         "clips": len(clips),
         "largest_difference": max(differences),
@@ -113,6 +119,68 @@ def compare(view: Any, clips: list[Path], model: str) -> dict[str, Any]:
         "same_answer": 1 - len(others) / len(clips),
         "ms_per_clip": float(np.median(times)),
     }
+
+
+def in_a_row(clips: list[Path], folder: Path) -> list[Path]:
+    """Make long recordings: five clips of a corpus each, with a second of silence after each."""
+    found = []
+    for first in range(0, len(clips), 5):
+        parts = [decode(clip) for clip in clips[first : first + 5]]
+        waveforms = [soxr.resample(to_mono(p.samples), p.sample_rate_hz, RATE) for p in parts]
+        path = folder / f"long-{first}.flac"
+        soundfile.write(path, np.concatenate([np.pad(w, (0, RATE)) for w in waveforms]), RATE)
+        found.append(path)
+    return found
+
+
+def speak(playwright: Any, address: str, clip: Path, seconds: float) -> dict[str, float]:
+    """Let the page listen to a clip over and over: how late it answers, how its memory grows."""
+    with tempfile.TemporaryDirectory() as scratch:
+        voice = Path(scratch) / "voice.wav"
+        recording = decode(clip)
+        samples = soxr.resample(to_mono(recording.samples), recording.sample_rate_hz, 48_000)
+        soundfile.write(voice, np.pad(samples, (0, 24_000)), 48_000)
+        context = playwright.chromium.launch_persistent_context(
+            f"{scratch}/profile",
+            executable_path=CHROMIUM,
+            args=[*ARGUMENTS, *MICROPHONE, f"--use-file-for-fake-audio-capture={voice}"],
+        )
+        view = context.pages[0]
+        view.goto(address)
+        loaded(view)
+        view.click("#record")
+        view.wait_for_selector("#live:visible")
+        half = seconds / 2
+        view.wait_for_timeout(1e3 * half / 2)  # to warm up
+        before = memory(view, scratch, half / 2)
+        view.wait_for_timeout(1e3 * half / 2)
+        after = memory(view, scratch, half / 2)
+        latency = view.evaluate("Number(document.getElementById('lines').dataset.latency)")
+        heard = view.inner_text("#about")
+        context.close()
+    print(f"live: {heard}; {before:.0f} MB, then {after:.0f} MB")
+    return {
+        "live_s": seconds,
+        "live_memory_mb": after,
+        "live_growth_mb": after - before,
+        "live_latency_ms": 1e3 * latency,
+    }
+
+
+def memory(view: Any, profile: str, seconds: float) -> float:
+    """Give the least megabytes that the page's process takes within some seconds."""
+    found = []
+    for _ in range(int(seconds)):
+        view.wait_for_timeout(1_000)
+        found.append(
+            sum(
+                process.memory_info().rss
+                for process in psutil.process_iter(["cmdline"])
+                if "--type=renderer" in (line := " ".join(process.info["cmdline"] or ()))
+                and profile in line
+            )
+        )
+    return min(found) / 1e6
 
 
 def visit(chromium: Any, address: str, clip: Path) -> dict[str, float]:
@@ -149,7 +217,9 @@ def main() -> int:
     """Measure, write, and say which bar was missed."""
     from playwright.sync_api import sync_playwright
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--clips", type=int, default=200)
     clips = sample(parser.parse_args().clips)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:

@@ -316,6 +316,7 @@ function showTick(ticks, tick) {
   $("about").textContent = `${clock(tick.time_s)}, answered by ${model.name}`;
   showBars(probabilities);
   drawLines($("lines"), ticks, model.classes, REMEMBERED_S);
+  $("lines").dataset.latency = tick.latency_s;
 }
 
 // Showing -------------------------------------------------------------------------------------------
