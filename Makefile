@@ -6,6 +6,7 @@
 # make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
 # make test-slow  sweeps, kills, many random examples, studies' notebooks, a fresh installation
 # make bench      measure speed and memory into reports/bench/
+# make page       the page without a server, into build/page (fetches ONNX Runtime, 33 MB, once)
 # make clean      remove what make made
 # EXTRAS=ssl beside any of them: with wav2vec 2.0 and its kin too (installs PyTorch)
 
@@ -23,7 +24,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 NOTEBOOKS := 00_quickstart 01_download 02_metadata 03_features 04_training 05_evaluation \
 	06_inference 12_make_it_yours
 
-.PHONY: run test test-real test-slow lab bench lint clean
+.PHONY: run test test-real test-slow lab bench page lint clean
 
 run: $(VENV)/installed
 	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" $(if $(RECIPE),--recipe "$(RECIPE)") \
@@ -57,6 +58,10 @@ bench: $(TESTABLE)
 	$(BIN)/python tools/bench_features.py
 	$(BIN)/python tools/bench_training.py
 	$(BIN)/python tools/bench_inference.py
+	$(BIN)/python tools/bench_page.py
+
+page: $(VENV)/installed
+	$(BIN)/python tools/page.py build/page
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else 'Python 3.11 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"

@@ -189,10 +189,13 @@ def web_page(
     page.serve(loaded, page.card_of(loaded, path), host=host, port=port)
 
 
-@app.command(epilog="Example: ser export best-scratch-released --to my-model --formats onnx")
+@app.command(epilog="Examples: ser export RUN --to my-model; ser export my-model --page my-page")
 def export(
-    run: Annotated[Path, Argument(help="A run folder or a .keras file.")],
-    to: Annotated[Path, Option("--to", help="The bundle's folder.")],
+    run: Annotated[Path, Argument(help="A run folder, .keras file or, for --page, a bundle.")],
+    to: Annotated[Path | None, Option("--to", help="The bundle's folder.")] = None,
+    page: Annotated[
+        Path | None, Option(help="Put a web page that needs no server into this folder.")
+    ] = None,
     formats: Annotated[
         str, Option(help="Out of onnx, litert and litert-int8, with commas between.")
     ] = "onnx,litert,litert-int8",
@@ -214,7 +217,9 @@ def export(
     from ser.inference.model import find_model
     from ser.project import shown, unknown
 
-    outputs.folder(to, "--to")
+    for folder, option in ((to, "--to"), (page, "--page")):
+        if folder is not None:
+            outputs.folder(folder, option)
     if right is not None and calibrate is None:
         raise SerError("--right needs the answers of a report: name it with --calibrate.")
     right = 0.8 if right is None else right
@@ -224,21 +229,30 @@ def export(
     for kind in sorted(set(kinds) - set(FILES)):
         raise unknown(f"--formats: no format {kind!r}", FILES, kind)
     file, temperature, threshold = find_model(run), 1.0, 0.0
-    if file.is_dir():
-        raise SerError(f"{run}: a bundle already. Name a run folder or a .keras file.")
-    from ser.export.writer import export as write
+    if file.is_dir() and (to is not None or page is None):
+        raise SerError(f"{run}: a bundle already. Put it into a web page with --page FOLDER.")
+    if not file.is_dir() and to is None:
+        raise SerError("--to FOLDER is missing: the bundle goes there; --page is made of it.")
+    if to is not None:
+        from ser.export.writer import export as write
 
-    if calibrate is not None:
-        from ser import evaluation, experiments, models
+        if calibrate is not None:
+            from ser import evaluation, experiments, models
 
-        classes = models.read_card(file)["classes"]
-        predictions = experiments.predictions_of(calibrate)
-        temperature, threshold = evaluation.calibrate(predictions, classes, right)
-        typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
-    folder = write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
-    if calibrate is not None and (calibrate / "metrics.json").is_file():
-        from ser.export import card
+            classes = models.read_card(file)["classes"]
+            predictions = experiments.predictions_of(calibrate)
+            temperature, threshold = evaluation.calibrate(predictions, classes, right)
+            typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
+        write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
+        if calibrate is not None and (calibrate / "metrics.json").is_file():
+            from ser.export import card
 
-        card.write(folder, calibrate, right=right)
-    for path in sorted(folder.iterdir()):
-        typer.echo(f"written: {shown(path)} ({path.stat().st_size / 1e6:.2f} MB)")
+            card.write(to, calibrate, right=right)
+        for path in sorted(to.iterdir()):
+            typer.echo(f"written: {shown(path)} ({path.stat().st_size / 1e6:.2f} MB)")
+    if page is not None:
+        from ser.inference import browser
+
+        folder = to or file
+        browser.write(page, {folder.resolve().name: folder})
+        typer.echo(f"written: {shown(page)}; look at it with python -m http.server -d {page}")
