@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ser import corpora
 from ser.corpora import crema_d, ravdess, registry, tess
 
-REAL = ("ravdess", "crema_d", "tess", "savee", "emodb")
+REAL = ("ravdess", "crema_d", "tess", "savee", "emodb", "urdu", "ased")
 
 
 @pytest.fixture
@@ -104,6 +104,25 @@ def touch(folder, *names):
             "- boredom 16 female 31 - a02 b audio-only speech",
         ),
         ("emodb", "03b10W.wav", "03b10W", "angry anger 03 male 31 - b10 - audio-only speech"),
+        (
+            "urdu",
+            "Angry/sm4_f48_a0100.wav",
+            "SM4_F48_A0100",
+            "angry angry M4 male - - - - audio-only speech",
+        ),
+        ("urdu", "SF11_F2_S7.wav", "SF11_F2_S7", "sad sad F11 female - - - - audio-only speech"),
+        (
+            "ased",
+            "04Sad/S4-04-02-01-29.wav",
+            "s4-04-02-01-29",
+            "sad sad 29 female - - 04 2 audio-only speech",
+        ),
+        (  # the only name of hers that says she is a man
+            "ased",
+            "f2-01-01-02-15.wav",
+            "f2-01-01-02-15",
+            "fearful fearful 15 female - - 01 1 audio-only speech",
+        ),
     ],
 )
 def test_names(name, path, clip_id, fields):
@@ -155,6 +174,11 @@ def test_savee_has_so_many_sentences_in_either_layout(name, numbers, highest):
         ("emodb", "04a01Fa.wav"),
         ("emodb", "03a01Za.wav"),
         ("emodb", "notes.wav"),
+        ("urdu", "SM8_F1_A01.wav"),
+        ("urdu", "SM1_F1_D01.wav"),
+        ("ased", "n2-01-01-01-01.wav"),
+        ("ased", "n1-08-01-01-01.wav"),
+        ("ased", "n1-01-01-01-66.wav"),
     ],
 )
 def test_names_outside_the_scheme_are_refused(name, path):

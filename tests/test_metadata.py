@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -288,6 +289,26 @@ def test_real_row_counts(real_tables, name):
     assert result.problems == []
     assert result.unknown == []
     assert set(result.table["speaker"].str.partition("/")[2]) == set(corpora.get(name).demographics)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "women", "emotions"),
+    [
+        ("urdu", 11, {"angry": 100, "happy": 100, "neutral": 100, "sad": 100}),
+        ("ased", 25, {"neutral": 522, "fearful": 510, "angry": 486, "happy": 486, "sad": 470}),
+    ],
+)
+def test_real_names_in_other_languages(name, women, emotions, monkeypatch):
+    there = [os.environ.get("SER_CORPORA", ""), str(real("languages"))]
+    monkeypatch.setenv("SER_CORPORA", os.pathsep.join(there))
+    clips, unknown = corpora.scan(name, corpora.locate(name))
+    assert unknown == []
+    assert len(clips) == sum(emotions.values()) == corpora.get(name).n_clips
+    sexes = {clip.speaker: clip.sex for _, clip in clips}
+    assert sexes.keys() == corpora.get(name).demographics.keys()
+    assert list(sexes.values()).count("female") == women
+    assert Counter(clip.emotion for _, clip in clips) == emotions
 
 
 @pytest.mark.real

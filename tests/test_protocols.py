@@ -27,6 +27,7 @@ def make_table(speakers, clips_each=6, *, repeat_sound=False):
                 {
                     "clip_id": f"{corpus}/{name}-{i:03d}",
                     "corpus": corpus,
+                    "language": corpora.get(corpus).language,
                     "speaker": f"{corpus}/{name}",
                     "sex": sex,
                     "statement": WORDS[i % len(WORDS)],
@@ -178,6 +179,30 @@ def test_named_protocols(name):
     folds = protocols.make_folds(table, name)
     assert [len({speaker[clip] for clip in fold.test}) for fold in folds] == sizes
     assert [fold.index for fold in folds] == list(range(len(sizes)))
+
+
+SEVEN = ("ased", "crema_d", "emodb", "ravdess", "savee", "tess", "urdu")
+
+
+@pytest.mark.parametrize(
+    ("column", "names", "validation"),
+    [
+        # the first validation speaker of each fold; dealt anew from this table, they would differ
+        ("corpus", SEVEN, "crema_d/1006 ased/05 ased/11 ased/20 ased/03 ased/03 ased/20"),
+        ("language", ("am", "de", "en", "ur"), "crema_d/1006 ased/11 ased/06 ased/20"),
+    ],
+)
+def test_seven_corpora_have_committed_folds(column, names, validation):
+    table = make_table(real_speakers(*SEVEN))
+    of, speaker = (table.set_index("clip_id")[name] for name in (column, "speaker"))
+    folds = protocols.make_folds(table, f"leave-one-{column}-out")
+    assert tuple(fold.name for fold in folds) == names
+    for fold in folds:
+        assert set(of[list(fold.test)]) == {fold.name}
+        assert fold.name not in set(of[[*fold.train, *fold.validation]])
+    assert [min(speaker[list(fold.validation)]) for fold in folds] == validation.split()
+    with pytest.raises(SerError, match="at least 2"):
+        protocols.make_folds(make_table(real_speakers("emodb")), f"leave-one-{column}-out")
 
 
 def test_cross_corpus_trains_on_one_and_tests_on_all_others():

@@ -14,7 +14,7 @@ from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, VIDEO, walk
 from ser.project import SerError, paths, read_json, unknown, write_json
 
 # To add a corpus: write its file beside these, with a `CORPUS`, and name it here.
-BUILT_IN = ("crema_d", "demo", "emodb", "ravdess", "savee", "tess")
+BUILT_IN = ("ased", "crema_d", "demo", "emodb", "ravdess", "savee", "tess", "urdu")
 LOCATIONS = "locations.json"  # in data/raw: what the user pointed at
 
 

@@ -16,7 +16,8 @@ from ser.corpora.base import EMOTIONS, ClipName, Corpus
 class Scheme:
     """How the file names of a corpus read, in whatever case they are spelled."""
 
-    pattern: str  # of a whole stem; its groups are named after fields of `ClipName`
+    pattern: str  # of a whole stem; its groups are named after fields of `ClipName`, or are for
+    # the stem alone
     stem: str  # as it was released, made of the groups: "{speaker}_{emotion}"
     # Field → its codes and what they stand for; of `emotion`, the common label (or nothing) and
     # the corpus' own word. What a field without codes holds stands for itself.
@@ -62,7 +63,11 @@ class Scheme:
         parts = self._read(path)
         if parts is None:
             return None
-        fields = {name: self.codes.get(name, {}).get(text, text) for name, text in parts.items()}
+        fields: dict[str, Any] = {
+            name: self.codes.get(name, {}).get(text, text)
+            for name, text in parts.items()
+            if name in ClipName.__dataclass_fields__
+        }
         emotion, emotion_raw = fields.pop("emotion")
         sex, age = self.speakers[parts["speaker"]]
         return ClipName(emotion=emotion, emotion_raw=emotion_raw, sex=sex, age=age, **fields)

@@ -7,6 +7,7 @@ no release of a library can move a clip.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from ser.experiments.protocols.folds import Fold, Shared, Tested, check
 from ser.experiments.protocols.splits import (
     find_list,
     from_list,
-    leave_one_corpus_out,
+    leave_one_out,
     speaker_disjoint,
 )
 from ser.project import SerError, unknown
@@ -61,7 +62,11 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "leave-one-corpus-out": Protocol(
         "two or more corpora: each in turn tested by a model that heard all others",
-        split=leave_one_corpus_out,
+        split=functools.partial(leave_one_out, column="corpus"),
+    ),
+    "leave-one-language-out": Protocol(
+        "two or more languages: each in turn tested by a model that heard all others",
+        split=functools.partial(leave_one_out, column="language"),
     ),
     "ravdess-luna5": Protocol(
         "RAVDESS: 5 subject-wise folds of Luna-Jiménez et al. (2021)",

@@ -62,11 +62,11 @@ def speaker_disjoint(table: pd.DataFrame) -> list[Fold]:
     return _folds(table, {f"speakers {i + 1}": part for i, part in enumerate(parts)})
 
 
-def leave_one_corpus_out(table: pd.DataFrame) -> list[Fold]:
-    """Test each corpus with a model that has heard none of it."""
-    names = sorted(set(table["corpus"]))
-    at_least(2, len(names), "corpora")
-    return _folds(table, {name: table["speaker"][table["corpus"] == name] for name in names})
+def leave_one_out(table: pd.DataFrame, column: str) -> list[Fold]:
+    """Test each corpus, or each language, with a model that has heard none of it."""
+    names = sorted(set(table[column]))
+    at_least(2, len(names), {"corpus": "corpora", "language": "languages"}[column])
+    return _folds(table, {name: table["speaker"][table[column] == name] for name in names})
 
 
 def _folds(table: pd.DataFrame, tests: dict[str, Iterable[str]]) -> list[Fold]:
