@@ -30,6 +30,7 @@ from ser.project import AudioError
 MIN_DURATION_S = 0.05  # about four periods of the lowest male voice
 MAX_DURATION_S = 3_600.0
 SILENCE_DBFS = -70.0
+CLIPPED_FROM = 0.999  # of full scale
 TRIM_FRAME, TRIM_HOP = 2_048, 512  # samples that trimming looks at, and steps on by
 LFS_HEADER = b"version https://git-lfs"
 # what libsndfile notes where the sound is shorter than its header says
@@ -272,6 +273,6 @@ def warnings_about(samples: np.ndarray, *, truncated: bool = False) -> list[str]
         found.append("silent")
     elif level < -40.0:
         found.append("quiet")
-    if np.mean(np.abs(samples) >= 0.999) > 1e-3:
+    if np.mean(np.abs(samples) >= CLIPPED_FROM) > 1e-3:
         found.append("clipped")
     return found + ["truncated"] * truncated

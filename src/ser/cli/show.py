@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from ser.corpora.folders import accounted
+from ser.inference.windows import clock
 from ser.project import shown, some
 
 if TYPE_CHECKING:
@@ -141,16 +142,6 @@ def show_answer(name: str, answer: Prediction, *, short: bool = False) -> None:
 def bar(name: str, share: float) -> str:
     """Draw a probability."""
     return f"{name:10s}{100 * share:5.1f} %  {'█' * round(BAR * share):{BAR}s}"
-
-
-def clock(seconds: float) -> str:
-    """Write a time as minutes, seconds and tenths.
-
-    >>> clock(62.49)
-    '1:02.5'
-    """
-    tenths = round(10 * seconds)
-    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
 
 
 class AnswersCsv:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.audio import open_any, to_mono, to_waveform, warnings_about
+from ser.audio import CLIPPED_FROM, open_any, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
@@ -39,12 +39,14 @@ SLACK_S = 0.1  # a recording of this much more is still heard as one
 MIXED_BELOW = 0.6  # share of the speech that the answer about the whole recording is true of
 WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
-    "quiet": "very quiet: the answer may be wrong; record closer to the microphone",
-    "clipped": "clipped: the recording is overdriven; turn the level down",
-    "truncated": "cut short: the file ends before its header says; copy it again from its source",
-    "short": "very short: there is little to go by",
+    "quiet": "very quiet: its loudest moment reaches {loudest:.1f} % of what can be recorded, and "
+    "the answer may be wrong; record closer to the microphone",
+    "clipped": "clipped: {clipped:.1f} % of the recording is overdriven; turn the level down",
+    "truncated": "cut short: the file ends after {seconds:.1f} s, before its header says; copy it "
+    "again from its source",
+    "short": "very short: there is little to go by in {seconds:.2f} s",
     "no speech": "no speech found in it: nothing is answered",
-    "mixed": "mixed: several emotions follow one another; see the timeline",
+    "mixed": "mixed: {label} is true of {share:.0f} % of the speech only; see the timeline",
 }
 
 
@@ -161,8 +163,8 @@ class Model:
         'happy'
         """
         samples, rate, truncated = open_any(audio, sample_rate_hz)
-        duration_s = len(samples) / rate
-        notes = warnings_about(to_mono(samples), truncated=truncated)
+        duration_s, mono = len(samples) / rate, to_mono(samples)
+        notes = warnings_about(mono, truncated=truncated)
         notes += ["short"] * (duration_s < SHORT_S)
         silent, in_windows = "silent" in notes, duration_s > self.longest_s + SLACK_S
         attention = None
@@ -178,12 +180,19 @@ class Model:
         of_label_s = sum(segment.duration_s for segment in segments if segment.label == label)
         mixed = of_label_s < MIXED_BELOW * spoken_s
         notes += ["no speech"] * (not segments and not silent) + ["mixed"] * mixed
+        facts = {
+            "loudest": 100 * np.abs(mono - mono.mean()).max(),
+            "clipped": 100 * np.mean(np.abs(mono) >= CLIPPED_FROM),
+            "seconds": duration_s,
+            "share": 100 * of_label_s / (spoken_s or 1),
+            "label": label,
+        }
         return Prediction(
             label=label,
             probabilities=probabilities,
             duration_s=duration_s,
             segments=tuple(segments),
-            warnings=[WARNINGS[name] for name in notes],
+            warnings=[WARNINGS[name].format(**facts) for name in notes],
             uncertain=probabilities.get(label, 0.0) < float(self.card.get("threshold", 0.0)),
             no_speech=not segments,
             mixed=mixed,

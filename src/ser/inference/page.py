@@ -1,19 +1,22 @@
-"""A web page: record, upload or pick an example, and see what the model answers and why.
+"""A web page: record or upload, and see what the model answers and why.
 
-It binds to this machine unless told otherwise. What is sent is decoded in a process of its own
-(`ser.inference.sandbox`) and removed with its answer.
+It binds to this machine unless told otherwise. Whoever asks must pass `ser.inference.guard`; what
+is sent is decoded in a process of its own (`ser.inference.sandbox`) and removed with its answer.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import io
+import os
 import re
-import tempfile
+import signal
+import socket
+import sys
 import threading
-import weakref
-import zipfile
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -21,39 +24,59 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ser import formats, plots
-from ser.audio import to_waveform
-from ser.inference import sandbox
+from ser.audio import TRIM_FRAME, TRIM_HOP, to_waveform
+from ser.inference import guard, sandbox
 from ser.inference.model import Model, Prediction
+from ser.inference.windows import clock
 from ser.project import SerError, first_line
 
 if TYPE_CHECKING:
     import gradio
-    from matplotlib.figure import Figure
 
 AT_ONCE = 2
-WAITING = 64
-FORGET_S = 600  # what was sent and never asked about is removed when older; looked for as often
+WAITING = 500
+REMEMBERED = 1_000  # recordings that were answered
+END_S = 3  # after so long, the end of the server waits for nobody
 TITLE = "How does this voice sound?"
 HINT = (
-    "Record a few seconds, upload a recording (at most "
-    f"{sandbox.MAX_SECONDS:.0f} s, {sandbox.MAX_BYTES / 1e6:.0f} MB) or pick an example. "
-    "The answer says how acted emotions of trained speakers would have sounded, not how anybody "
-    "feels. What you send is removed with its answer."
+    f"Record a few seconds or upload a recording (at most {sandbox.MAX_SECONDS:.0f} s, "
+    f"{sandbox.MAX_BYTES / 1e6:.0f} MB). The answer says how acted emotions of trained speakers "
+    "would have sounded, not how anybody feels. What you send stays on the computer that runs this "
+    "page, and is removed with its answer."
 )
-# on a telephone, numbers in the card's tables are not broken into digits; wide ones scroll
-STYLE = """
+NO_MICROPHONE = (
+    '<p class="if-none">This browser finds no microphone: upload a recording.</p>'
+    '<p class="if-insecure">Browsers give a microphone only to pages on the same computer or with '
+    "https: upload a recording, or open the page through <code>ssh -L</code>.</p>"
+)
+HEAD = """<script>
+const said = document.documentElement.dataset;
+if (!navigator.mediaDevices) said.microphone = "insecure";
+else navigator.mediaDevices.enumerateDevices().then(found => {
+  if (!found.some(device => device.kind === "audioinput")) said.microphone = "none";
+});
+</script>
+<style>
+/* on a telephone, numbers in the card's tables are not broken into digits; wide ones scroll */
 .prose { overflow-x: auto }
 .prose th, .prose td { overflow-wrap: normal !important; word-break: normal !important }
-"""
-EXAMPLES = ("angry", "happy", "neutral", "sad")
-Answer = tuple[str, "dict[str, float] | None", "Figure | None"]
+.if-none, .if-insecure { display: none }
+[data-microphone=none] .if-none, [data-microphone=insecure] .if-insecure { display: block }
+#picture figure { margin: 0 }
+#picture svg { width: 100%; height: auto }
+#picture text { fill: currentColor }
+body:not(.dark) { --neutral-400: #6b6b75 }
+.dark { --color-accent: var(--primary-400) !important }
+</style>"""
+Answer = tuple[str, "dict[str, float] | None", "str | None"]
+_DRAWN: Any = {"svg.fonttype": "none", "font.family": "sans-serif", "grid.color": "#88888855"}
 _DRAWING = threading.Lock()  # Matplotlib draws for one at a time
 
 
 def answer(model: Model, path: str | None) -> Answer:
-    """Answer for one file."""
+    """Answer for one file: text, probabilities, and a drawing as HTML."""
     if path is None:
-        return "Record, upload or pick something first.", None, None
+        return "Record or upload something first.", None, None
     if not Path(path).is_file():
         return "The recording was removed with its answer: send it again.", None, None
     try:
@@ -67,75 +90,138 @@ def answer(model: Model, path: str | None) -> Answer:
 
 
 def _message(found: Prediction) -> str:
-    lines = [f"### {found.headline}", *(f"- {warning}" for warning in found.warnings)]
-    return "\n".join([*lines, "", f"Answered by {found.model}."])
+    parts = found.segments if found.in_windows else ()
+    return "\n".join(
+        [
+            f"### {found.headline}",
+            *(f"- {warning}" for warning in found.warnings),
+            *(
+                f"- {clock(part.start_s)} to {clock(part.end_s)}: {part.label} "
+                f"({100 * part.probabilities[part.label]:.0f} %)"
+                for part in parts
+            ),
+            "",
+            f"Answered by {found.model}.",
+        ]
+    )
 
 
-def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> Figure | None:
+def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> str | None:
     if found.no_speech or (not found.in_windows and found.attention is None):
         return None  # no answer, or a model without attention: there is nothing to draw
-    with _DRAWING, plots.style():
-        figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    with _DRAWING, plots.style(), plt.rc_context(_DRAWN):
+        figure, ax = plt.subplots(figsize=(5.4, 2.9), layout="constrained")
         if found.attention is None:
             plots.timeline(samples, rate, found.segments, model.classes, ax)
+            seen = f"Waveform of {clock(found.duration_s)}; the answers lie behind it, in colours."
+            caption = "What the model answered, stretch by stretch."
         else:
-            heard, hertz = to_waveform(samples, rate, model.audio), model.audio.sample_rate_hz
-            plots.attention_over_spectrogram(heard, hertz, *found.attention, ax)
+            whole = to_waveform(samples, rate, dataclasses.replace(model.audio, trim_db=None))
+            weights, times_s = found.attention
+            times_s = times_s + _trimmed_s(whole, model)
+            plots.attention_over_spectrogram(
+                whole, model.audio.sample_rate_hz, weights, times_s, ax
+            )
+            most = clock(float(times_s[np.argmax(weights)]))
+            seen = f"Spectrogram of {clock(found.duration_s)}; most attention lies at {most}."
+            caption = "Where the model listened: the white line is its attention."
+        for part in ax.collections:
+            part.set_rasterized(True)  # a spectrogram has thousands of cells
+        ax.set_xlabel("time (min:s)")
+        ax.xaxis.set_major_formatter(lambda s, _: clock(s).removesuffix(".0"))  # as the player
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True)
         plt.close(figure)
-        return figure
+    svg = drawn.getvalue()
+    svg = re.sub("#000000|#404040", "currentColor", svg[svg.index("<svg") :])  # light or dark
+    return (
+        f'<figure><div role="img" aria-label="{seen}">{svg}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
-def build(model: Model, card: str, examples: Sequence[Path] = ()) -> gradio.Blocks:
-    """Lay the page out."""
+def _trimmed_s(whole: np.ndarray, model: Model) -> float:
+    """Say how much of the beginning the model does not hear."""
+    if model.audio.trim_db is None:
+        return 0.0
+    import librosa
+
+    _, (start, _) = librosa.effects.trim(
+        whole, top_db=model.audio.trim_db, frame_length=TRIM_FRAME, hop_length=TRIM_HOP
+    )
+    return float(start) / model.audio.sample_rate_hz
+
+
+def build(model: Model, card: str, forget: Callable[[str], None] | None = None) -> gradio.Blocks:
+    """Lay the page out; `forget` removes what was answered."""
     try:
         import gradio
     except ImportError as error:
         raise SerError("the web page needs gradio: pip install 'ser-honest[app]'.") from error
 
-    kept = {path.name for path in examples}
+    asked: dict[str, object] = {}
 
-    def respond(path: str | None) -> Answer:
+    def respond(path: str | None) -> Any:
+        if path is None:
+            return answer(model, path)
+        if asked.setdefault(path, mine := object()) is not mine:
+            return (gradio.skip(),) * 3  # its answer stands on the page, or is on its way
+        for old in list(asked)[:-REMEMBERED]:
+            asked.pop(old, None)
         try:
             return answer(model, path)
         finally:
-            if path is not None and Path(path).name not in kept:
-                Path(path).unlink(missing_ok=True)
+            (forget or _remove)(path)
 
-    with gradio.Blocks(
-        title="Speech emotion", analytics_enabled=False, delete_cache=(FORGET_S, FORGET_S)
-    ) as page:
-        gradio.Markdown(f"# {TITLE}\n{HINT}")
-        with gradio.Tab("Try it"), gradio.Row():
-            with gradio.Column(min_width=320):
-                sound = gradio.Audio(
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    label="your voice",
-                    buttons=[],
-                )
-                ask = gradio.Button("Answer", variant="primary", elem_id="ask")
-                other = gradio.UploadButton(
-                    "Upload a video or another format",  # the box above takes audio/* only
-                    file_types=sorted(formats.SUFFIXES),
-                )
-                if examples:
-                    gradio.Examples([[str(path)] for path in examples], [sound], label="examples")
-            with gradio.Column(min_width=320):
-                message = gradio.Markdown(elem_id="message")
-                label = gradio.Label(
-                    label="probabilities",
-                    num_top_classes=len(model.classes),
-                    show_heading=False,
-                )
-                gradio.Markdown("Where the model listened: the white line is its attention.")
-                picture = gradio.Plot(show_label=False)
+    with gradio.Blocks(title="Speech emotion", analytics_enabled=False) as page:
+        gradio.Markdown(f"# {TITLE}")
+        with gradio.Tab("Try it"):
+            with gradio.Row():
+                with gradio.Column(min_width=320):
+                    sound = gradio.Audio(
+                        sources=["upload", "microphone"],
+                        type="filepath",
+                        label="your voice",
+                        buttons=[],
+                    )
+                    gradio.Markdown(NO_MICROPHONE, sanitize_html=False)
+                    with gradio.Row():
+                        ask = gradio.Button("Answer", variant="primary", elem_id="ask")
+                        other = gradio.UploadButton(
+                            "Upload video or another format",  # the box above takes audio/* only
+                            file_types=sorted(formats.SUFFIXES),
+                        )
+                with gradio.Column(min_width=320):
+                    message = gradio.Markdown(elem_id="message")
+                    label = gradio.Label(
+                        label="probabilities",
+                        num_top_classes=len(model.classes),
+                        show_heading=False,
+                    )
+                    picture = gradio.Markdown(elem_id="picture", sanitize_html=False)
+            gradio.Markdown(f"{HINT} The model is {model.name}.")
         with gradio.Tab("About the model"):
             gradio.Markdown(card)
         shown = [message, label, picture]
-        ask.click(respond, [sound], shown, concurrency_limit=AT_ONCE, api_name="answer")
-        other.upload(respond, [other], shown, concurrency_limit=AT_ONCE, api_name="upload")
+        gradio.on(
+            [ask.click, sound.change],  # also after recording, and after cutting
+            respond,
+            [sound],
+            shown,
+            concurrency_limit=AT_ONCE,
+            concurrency_id="answers",
+            api_name="answer",
+        )
+        other.upload(respond, [other], shown, concurrency_id="answers", api_name="upload")
     page.queue(max_size=WAITING)
     return page
+
+
+def _remove(path: str) -> None:
+    """Remove a file, and its folder where nothing else is in it."""
+    Path(path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        Path(path).parent.rmdir()
 
 
 def card_of(model: Model, folder: Path) -> str:
@@ -151,48 +237,90 @@ def card_of(model: Model, folder: Path) -> str:
     )
 
 
+class Server:
+    """A page that runs, until `close`."""
+
+    def __init__(self, model: Model, card: str, host: str, listening: socket.socket) -> None:
+        import fastapi
+        import gradio
+        import uvicorn
+
+        matplotlib.use("Agg")
+        self._stack = contextlib.ExitStack()
+        self.folder = self._stack.enter_context(guard.folder_of_uploads())
+        os.environ["GRADIO_TEMP_DIR"] = str(self.folder)
+        inside = fastapi.FastAPI()
+        self.guard = guard.Guard(inside, self.folder, host)
+        page = build(model, card, self.guard.forget)
+        gradio.mount_gradio_app(
+            inside,
+            page,
+            "/",
+            footer_links=[],
+            show_error=False,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            theme=_theme(),
+            head=HEAD,
+        )
+        page.has_launched = True  # with it, Gradio opens files of `folder` only
+        config = uvicorn.Config(
+            self.guard, log_level="warning", timeout_graceful_shutdown=END_S, ws="none"
+        )
+        self._server = uvicorn.Server(config)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        serve = {"sockets": [listening]}
+        self._thread = threading.Thread(target=self._server.run, kwargs=serve, daemon=True)
+        self._thread.start()
+        while self._thread.is_alive() and not self._server.started:
+            self._thread.join(0.05)
+
+    def wait(self) -> None:
+        """Serve until it is closed."""
+        while self._thread.is_alive():
+            self._thread.join(1)
+
+    def close(self) -> None:
+        """End the server, and remove what was sent to it."""
+        self._server.should_exit = True
+        self._thread.join(2 * END_S)
+        self._stack.close()
+
+
+def _theme() -> Any:
+    """Give Gradio's look with fonts of the machine, and colours that tell text from background."""
+    import gradio
+
+    look = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    return look.set(
+        color_accent="*primary_700",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
+
+
 def serve(
     model: Model, card: str, *, host: str = "127.0.0.1", port: int = 7860, wait: bool = True
-) -> Any:
+) -> Server:
     """Open the page until Ctrl-C."""
-    matplotlib.use("Agg")
-    folder = tempfile.TemporaryDirectory(prefix="ser-app-")
-    page = build(model, card, _examples(Path(folder.name)))
-    weakref.finalize(page, folder.cleanup)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            quiet=True,
-            show_error=False,
-            max_file_size=sandbox.MAX_BYTES,
-            footer_links=[],
-            css=STYLE,
-            enable_monitoring=False,
-            prevent_thread_lock=True,
-        )
+        listening = socket.create_server((host, port), family=family, backlog=1_000)
     except OSError as error:
         raise SerError(
             f"port {port} of {host} cannot be opened ({first_line(error)}). Name "
             "another with --port."
         ) from error
-    if wait:
-        print(f"open http://{host}:{port} in a browser; Ctrl-C ends.", flush=True)
+    if not wait:
+        return Server(model, card, host, listening)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with contextlib.closing(Server(model, card, host, listening)) as server:
+        print(f"open {server.url} in a browser; Ctrl-C ends.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
-            page.block_thread()
-        page.close()
-    return page
-
-
-def _examples(folder: Path) -> list[Path]:
-    """Take a few clips of the demo corpus."""
-    from ser.corpora import demo
-
-    found: dict[str, Path] = {}
-    with zipfile.ZipFile(demo.CLIPS) as clips:
-        for name in clips.namelist():
-            clip = demo.parse(PurePosixPath(name))
-            if clip and clip.emotion in EXAMPLES and clip.emotion not in found:
-                found[clip.emotion] = folder / f"synthetic-{clip.emotion}.opus"
-                found[clip.emotion].write_bytes(clips.read(name))
-    return list(found.values())
+            server.wait()
+    return server

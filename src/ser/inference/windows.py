@@ -89,3 +89,13 @@ def named(classes: Sequence[str], values: np.ndarray) -> dict[str, float]:
 def most_probable(probabilities: dict[str, float]) -> str:
     """Name the most probable class, the first of equals; nothing where there is none."""
     return max(probabilities, key=lambda name: probabilities[name], default="")
+
+
+def clock(seconds: float) -> str:
+    """Write a time as minutes, seconds and tenths.
+
+    >>> clock(62.49)
+    '1:02.5'
+    """
+    tenths = round(10 * seconds)
+    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"
