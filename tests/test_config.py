@@ -448,6 +448,9 @@ def test_wrong_settings_are_one_line_wherever_they_are_made():
         dataclasses.replace(recipe, epochs=3)
     with one_line("FeatureConfig: n_mfcc: ", "found 'many'"):
         FeatureConfig(n_mfcc="many")
+    for wrong in (None, ["training.epochs"], {5: 1}):
+        with one_line("expected settings such as {'training.epochs': 3}, found"):
+            config.changed(recipe, wrong)
     for make in (
         lambda: FeatureConfig(n_mfcc=200),
         lambda: config.changed(recipe, {"features.n_mfcc": 200}),

@@ -14,6 +14,7 @@ from conftest import TINY, one_line, ser_command
 from odd_files import encoded, speech_like
 
 from ser import audio
+from ser.config import changed
 from ser.corpora import metadata
 from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, UNREAD
 from ser.experiments import plans, reports, runner
@@ -173,6 +174,24 @@ def test_a_class_that_a_fold_cannot_learn_is_said_before_any_training(
     with one_line("no training clip of sad"):
         runner.train_fold(plan, bad[0], 0, every=0)
     assert not plan.runs_folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model.architecture": "cnn_lstn"}, "no architecture 'cnn_lstn'. Did you mean"),
+        ({"model.options.unit": 3}, "has no option 'unit'"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_said_before_features_are_computed(
+    project, three_speakers, monkeypatch, settings, words
+):
+    monkeypatch.setattr(runner.dataset, "build", lambda *_, **__: 1 / 0)
+    plan = plans.plan(changed(TINY, settings), table=three_speakers)
+    with one_line(words):
+        runner.run(plan, seeds=(0,), every=0)
+    with one_line(words):
+        runner.train_fold(plan, 0, 0, every=0)
 
 
 def test_what_a_recipe_leaves_out_is_counted_by_reason(project, three_speakers):

@@ -5,11 +5,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import one_line
+from conftest import one_line, warnings_are_errors
 
 from ser import models
 from ser.config import ModelConfig
@@ -514,6 +516,36 @@ def test_the_card_travels_with_the_model(small, saved):
     assert models.read_card(saved) == {"classes": ["b"]}
     assert list(saved.parent.iterdir()) == [saved]
     models.load(saved)
+
+
+@warnings_are_errors
+def test_a_model_of_an_older_keras_answers_as_it_did():
+    """Two members, attention and all, made by this package with Keras 3.4.1."""
+    file = Path(__file__).with_name("made_with_keras_3_4_1.keras")
+    card, model = models.read_card(file), models.load(file)
+    assert card["made with"] == "3.4.1"
+    rows = np.linspace(-1, 1, 2 * 20 * 8).reshape(2, 20, 8).astype(np.float32)
+    with_weights = models.with_attention(model)
+    probabilities, weights = with_weights.predict_on_batch(rows)
+    np.testing.assert_allclose(probabilities, card["answers"], atol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(rows), card["answers"], atol=1e-5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_model_of_a_newer_keras_says_so(saved):
+    with zipfile.ZipFile(saved) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["metadata.json"] = b'{"keras_version": "3.99.1"}'
+    known = b'"GlorotUniform", "config": {'
+    assert known in parts["config.json"]
+    parts["config.json"] = parts["config.json"].replace(known, known + b'"axes_of_2030": 0, ')
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    here = f"made with Keras 3.99.1, here Keras {keras.__version__}, which cannot load it ("
+    with one_line(here, "axes_of_2030", "Install Keras 3.99.1, or use a bundle") as caught:
+        models.load(saved)
+    assert "elete" not in str(caught.value)
 
 
 def test_a_model_that_would_run_code_is_refused(tmp_path):

@@ -524,6 +524,8 @@ def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     >>> changed(recipe, {"features.n_mfcc": 20}).features.n_mfcc
     20
     """
+    if not (isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)):
+        raise SerError(f"expected settings such as {{'training.epochs': 3}}, found {settings!r}.")
     values = to_dict(recipe)
     for name, value in settings.items():
         *path, last = name.split(".")

@@ -89,6 +89,7 @@ def train_fold(
 def _prepared(plan: Plan, folds: Sequence[int], *, n_jobs: int, progress: bool) -> None:
     """Compute what folds need; refuse those that cannot be trained; account for every file."""
     plan.check_folds(folds)
+    plan.build_model()  # or one line, before hours of features
     found = dataset.build(plan.table, plan.front_end, n_jobs=n_jobs, progress=progress)
     files = plan.files(len(found.problems))
     print(accounted(files["used"], files["left_out"]), flush=True)

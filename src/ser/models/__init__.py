@@ -104,8 +104,7 @@ def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
             "not a Keras model, or cut short. Expected a .keras file that `ser train` made; copy "
             "it again, or train again under another name."
         )
-    reason = first_line(error).rstrip(".")
-    if found := re.search(r"class '(\w+)'", str(error)):
+    if found := re.search(r"locate (?:class|function) '(\w+)'", str(error)):
         return (
             f"the model has a layer {found[1]} that is not known here. Run the code that defines "
             "it, decorated with @keras.saving.register_keras_serializable(), and load again."
@@ -114,8 +113,15 @@ def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
         with zipfile.ZipFile(path) as archive:
             made = json.loads(archive.read("metadata.json"))["keras_version"]
     except (KeyError, ValueError, zipfile.BadZipFile):
+        reason = first_line(error).rstrip(".")
         return f"not a complete Keras model ({reason}). Copy it again from its source."
-    return f"Keras {version} cannot load it ({reason}); it was made with Keras {made}."
+    reason = str(error).rpartition("Exception encountered: ")[2].strip().partition("\n")[0][:200]
+    if made == version:
+        return f"Keras {version}, which made it, cannot load it ({reason})."
+    return (
+        f"made with Keras {made}, here Keras {version}, which cannot load it ({reason}). "
+        f"Install Keras {made}, or use a bundle that `ser export` makes there."
+    )
 
 
 def save(model: keras.Model, path: Path, card: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ def load() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # convolutions take half the time; TensorFlow itself uses it only from AVX-512 up
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # in models of older versions the one input is a list of one, which later ones remark upon
+    warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match")
     with _native_errors_aside():
         import keras
 
