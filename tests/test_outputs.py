@@ -140,6 +140,17 @@ def test_every_file_of_a_folder_is_answered_failed_or_named(predict, clips, tmp_
     assert "no recording in this folder among 1 files" in err
 
 
+def test_answers_of_a_folder_stand_below_one_another(predict, clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for length in range(1, 13, 2):
+        shutil.copy(clips[0], f"{length * 'x'}.opus")
+    _, out, _ = predict(".")
+    found = {line.partition(":")[2].strip(): len(line) for line in out.splitlines()}
+    assert len(out.splitlines()) == 6
+    assert len(found) == 1
+    assert {len(line) for line in out.splitlines()} == set(found.values())
+
+
 def test_answers_go_into_a_file(predict, clips, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_text("no sound")

@@ -120,12 +120,15 @@ def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
     console().print(f"written: {shown(folder)}/ladder.csv")
 
 
-def show_answer(name: str, answer: Prediction, *, short: bool = False) -> None:
-    """Print the answer about one recording: a bar for each class, or a line for each stretch."""
+def show_answer(name: str, answer: Prediction, *, short_width: int = 0) -> None:
+    """Print the answer about one recording: a bar for each class, or a line for each stretch.
+
+    With `short_width`, only one line, in which the answer begins behind so many characters.
+    """
     out = console()
     sure = "yellow" if answer.uncertain or answer.no_speech else "green"
-    out.print(f"{escape(name)}: [bold {sure}]{answer.headline}[/]")
-    if short:
+    out.print(f"{escape(f'{name}:'.ljust(short_width))} [bold {sure}]{answer.headline}[/]")
+    if short_width:
         return
     if answer.in_windows:
         for part in answer.segments:

@@ -57,6 +57,7 @@ def predict(
     if plot is not None and plot == explain:
         raise SerError(f"--plot and --explain cannot both be {plot}. Name another file.")
     names = inputs.expand(files)
+    width = min(50, 1 + max(map(len, names))) if len(names) > FEW else 0
     loaded, problems = _opened(model), []
     if explain is not None and not loaded.has_attention:
         raise SerError(f"--explain: {loaded.name} has no attention layer that could be drawn.")
@@ -83,7 +84,7 @@ def predict(
             if rows is not None:
                 rows.add(name, answer)
             elif not kind:
-                show.show_answer(name, answer, short=len(names) > FEW)
+                show.show_answer(name, answer, short_width=width)
     if kind == ".json":
         with outputs.lines(output) if output else contextlib.nullcontext(sys.stdout) as out:
             typer.echo(json.dumps(answers, indent=2, ensure_ascii=False), out)
