@@ -31,7 +31,7 @@ from ser.inference import page as app  # noqa: E402
 CLASSES = "|".join(load_model(SMALL).classes)
 CARD = "# The card\nIntended for a test."
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MS = 240_000  # for a state that comes at last on any machine; never for a time
+WAIT_MS = 120_000  # for a state that comes at last on any machine; never for a time
 
 
 @pytest.fixture(scope="module")
@@ -632,11 +632,11 @@ def test_a_recording_is_answered_by_itself(page, playwright, clip, tmp_path):
     context.set_default_timeout(WAIT_MS)
     view = context.new_page()
     view.goto(page)
-    view.get_by_label("microphone", exact=False).first.click()
+    view.get_by_label("Record audio").click()
     assert not view.is_visible(".if-none")
-    view.get_by_role("button", name="Record").first.click()
+    view.get_by_role("button", name="Record", exact=True).click()
     view.wait_for_selector("time:text('0:03')")
-    view.get_by_role("button", name="Stop").first.click()
+    view.get_by_role("button", name="Stop", exact=True).first.click()
     view.wait_for_selector("#message h3")
     browser.close()
 

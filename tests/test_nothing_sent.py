@@ -1,5 +1,6 @@
 """Nothing leaves the machine, and no library leaves a trace of its own in the user's home."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
+from conftest import SMALL, TINY
+
+from ser.config import to_dict
 
 # what Matplotlib and Keras keep for their own use, and send to nobody
 OWN = {"fontlist", "keras.json"}
@@ -121,12 +124,16 @@ def test_no_command_sends_anything(project, watched, clips):
         ser(*command)
     for command in ("predict", "train", "data download", "app", "listen"):
         ser(*command.split(), "--help")
+    project.mkdir()
+    recipe = project / "tiny.json"
+    recipe.write_text(json.dumps(to_dict(TINY)))
     ser("metadata", "-c", "demo")
-    ser("features", "mfcc-attention", "-c", "demo", "--jobs", 2)
-    ser("train", "mfcc-attention", "-c", "demo", "--epochs", 1)
+    ser("features", recipe, "--jobs", 2)
+    ser("train", recipe, "--epochs", 1)
     ser("evaluate")
-    ser("run", "mfcc-attention", "-c", "demo", "--epochs", 1, "--seeds", 0)
-    shutil.copy(Path(__file__).parents[1] / "README.md", project)
+    root, report = Path(__file__).parents[1], Path("reports", "mfcc-attention", "savee-loso")
+    shutil.copy(root / "README.md", project)
+    shutil.copytree(root / report, project / report)
     ser("report")
     (run, *_) = sorted(project.glob("models/runs/*/*/fold-0-*"))
     ser("export", run, "--to", project / "bundle", "--formats", "onnx")
