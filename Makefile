@@ -5,6 +5,7 @@
 # make test       style, types, and every test that is quick and needs nothing but this folder
 # make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
 # make test-slow  sweeps, kills, many random examples, studies' notebooks, a fresh installation
+# make docs       the site, into build/docs/html; with the page in it, where that was made
 # make bench      measure speed and memory into reports/bench/
 # make page       the page without a server, into build/page (fetches ONNX Runtime, 33 MB, once)
 # make clean      remove what make made
@@ -24,7 +25,7 @@ export TF_CPP_MIN_LOG_LEVEL = 3
 NOTEBOOKS := 00_quickstart 01_download 02_metadata 03_features 04_training 05_evaluation \
 	06_inference 12_make_it_yours
 
-.PHONY: run test test-real test-slow lab bench page lint clean
+.PHONY: run test test-real test-slow lab bench page docs lint clean
 
 run: $(VENV)/installed
 	$(BIN)/python tools/run_notebooks.py --corpora "$(CORPORA)" $(if $(RECIPE),--recipe "$(RECIPE)") \
@@ -63,6 +64,9 @@ bench: $(TESTABLE)
 page: $(VENV)/installed
 	$(BIN)/python tools/page.py build/page
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python tools/docs_build.py
+
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else 'Python 3.11 or newer is needed, found %d.%d. Name one: make PYTHON=python3.11' % v[:2])"
 	$(PYTHON) -m venv --clear $(VENV)
@@ -76,6 +80,10 @@ endif
 # made anew whenever one of the files that name packages changed
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python tools/install.py -r requirements.txt
+	touch $@
+
+$(VENV)/installed-docs: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python tools/install.py -e ".[docs]"
 	touch $@
 
 $(TESTABLE): $(VENV)/installed

@@ -54,12 +54,15 @@ def test_the_card_says_what_it_learnt_from_and_what_it_is_not_for(folder):
     text = card.write(folder, REPORT, right=0.8).read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == [
+        "In Python",
         "What it is for",
         "What it must not be used for",
+        "What it is",
         "What it learnt from",
         "What to expect",
         "Known failures",
         "Limits",
+        "Cite",
     ]
     header = ModelCard(text).data
     assert (header.license, header.license_name) == ("other", "non-commercial")
@@ -70,6 +73,21 @@ def test_the_card_says_what_it_learnt_from_and_what_it_is_not_for(folder):
     assert "CC BY-NC-SA 4.0" in text
     assert "| 7,435 | 91 |" in text
     assert len(re.findall(r"is taken for", text)) == 3
+    assert "doi:10.1371/journal.pone.0196391" in text.split("## Cite")[1]
+    minutes = read_json(REPORT / "metrics.json")["training_seconds"] / 60
+    assert f"| compute | {minutes:.0f} minutes of training for the 5 folds" in text
+
+
+def test_the_card_says_what_the_model_takes_synthesised_voices_for(folder, monkeypatch, tmp_path):
+    checksum = bundle.read_card(folder)["files"]["onnx"]["sha256"]
+    facts = {"sha256": checksum, "made": "2031-05-06", "synthesised": {"sad": 1, "happy": 3}}
+    (tmp_path / "reports").mkdir()
+    monkeypatch.setenv("SER_ROOT", str(tmp_path))
+    for sha256, is_there in ((checksum, True), ("another", False)):
+        write_json(tmp_path / "reports" / card.RELEASED, {"mine": {**facts, "sha256": sha256}})
+        text = card.write(folder, REPORT, right=0.8).read_text(encoding="utf-8")
+        said = "it takes 75 % for happy and 25 % for sad" in text
+        assert (said, "made on 2031-05-06" in text, "year = {2031}" in text) == (is_there,) * 3
 
 
 def test_conditions_are_in_the_card_where_they_were_measured(folder, tmp_path):
@@ -105,6 +123,13 @@ def test_a_report_of_another_recipe_is_refused(folder):
 
 ROOT = Path(__file__).parents[1]
 RELEASED = sorted(file.parent for file in (ROOT / "models").glob("*/bundle.json"))
+
+
+def test_what_synthesised_voices_are_taken_for_is_known_of_every_model():
+    """Else: python tools/released.py."""
+    known = read_json(ROOT / "reports" / card.RELEASED)
+    checksums = {f.name: bundle.read_card(f)["files"]["onnx"]["sha256"] for f in RELEASED}
+    assert {name: facts["sha256"] for name, facts in known.items()} == checksums
 
 
 @pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)

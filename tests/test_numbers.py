@@ -77,8 +77,7 @@ def test_ladders_are_those_of_their_predictions(folder):
         assert found == {key: committed[rung][key] for key in found}
 
 
-def test_the_readme_and_the_tables_beside_it_are_those_of_the_reports(tmp_path):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_readmes_and_the_tables_beside_it_are_those_of_the_reports(tmp_path):
     rows = leaderboard.collect()
     compared = leaderboard.compare(rows)
     compared.to_csv(tmp_path / "comparisons.csv", index=False, float_format="%.4f")
@@ -86,10 +85,12 @@ def test_the_readme_and_the_tables_beside_it_are_those_of_the_reports(tmp_path):
         (tmp_path / folder.name).mkdir()
         (tmp_path / folder.name / "metrics.json").symlink_to(folder / "metrics.json")
     rungs = ladder.write_table(tmp_path)
-    for name, table in (
-        ("results", leaderboard.table(rows, compared)),
-        ("ladder", leaderboard.ladder_table(rungs)),
+    for file, name, table in (
+        ("README.md", "summary", leaderboard.summary(rows)),
+        ("reports/README.md", "results", leaderboard.table(rows, compared)),
+        ("reports/README.md", "ladder", leaderboard.ladder_table(rungs)),
     ):
+        text = (ROOT / file).read_text(encoding="utf-8")
         begin, end = leaderboard.MARKS[name]
         assert text.split(begin)[1].split(end)[0].strip() == table
     for made, committed in (

@@ -105,9 +105,10 @@ def directive(module: str, name: str) -> list[str]:
         ]
         options = [f"   :members: {', '.join(members)}"] if members else []
         return [f".. autoclass:: {module}.{name}", *options]
-    kind = "function" if inspect.isroutine(thing) else "data"
-    options = ["   :no-value:"] if kind == "data" else []
-    return [f".. auto{kind}:: {module}.{name}", *options]
+    if inspect.isroutine(thing):
+        return [f".. autofunction:: {module}.{name}"]
+    keys = [thing] if isinstance(thing, str) else list(thing)
+    return [f".. py:data:: {module}.{name}", "", "   " + ", ".join(f"``{key}``" for key in keys)]
 
 
 def pages() -> dict[str, str]:

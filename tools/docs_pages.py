@@ -542,7 +542,7 @@ def corpora_pages() -> dict[str, str]:
             "except the synthetic demo corpus. `ser data list` says what is on your machine and "
             "how to get the rest. [Your own recordings](../make-it-yours.md) are a corpus too.\n",
             table(heads, rows, "sortable"),
-            toctree(registry.BUILT_IN),
+            toctree(f"{name} <{name}>" for name in registry.BUILT_IN),
         ]
     )
     return written
