@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from conftest import SMALL, made_once
+from conftest import SMALL, made_once, one_line, ser_command
+from odd_files import BAD, odd_files
 
 from ser.audio import decode
-from ser.inference import browser
+from ser.inference import browser, bundle
 from ser.inference.model import load_model
 from ser.project import SerError
 
@@ -401,3 +403,87 @@ def test_it_answers_while_somebody_speaks_and_then_about_all_of_it(speaking):
     assert not speaking.locator("#live").is_visible()
     heard_again = speaking.evaluate("document.getElementById('player').duration")
     assert heard_again == pytest.approx(found["duration_s"], abs=0.01)
+
+
+# The sweeps ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(chromium, tmp_path_factory):
+    """The page with both released models."""
+    folder = made_once(tmp_path_factory, "whole-page", lambda folder: site(folder, *REAL))
+    with bench_page.served(folder) as root:
+        view = chromium.new_page()
+        view.goto(f"{root}a/page/")
+        loaded(view)
+        yield view
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", bench_page.MODELS)
+def test_clips_of_five_corpora_are_answered_as_in_python(whole, real_speech, model):
+    whole.select_option("#model", model)
+    found = bench_page.compare(whole, bench_page.sample(200), model)
+    assert found["clips"] == 200
+    assert found["largest_difference"] < CLOSE
+    assert found["same_answer"] >= 0.99
+
+
+@pytest.mark.slow
+def test_the_large_model_answers_when_it_has_arrived_and_either_can_be_chosen(whole, demo_shelf):
+    assert ask(whole, clip_of(demo_shelf, 30))["model"] == "whisper-tiny"
+    whole.select_option("#model", "small")
+    whole.wait_for_selector("text=answered by small")
+    assert bench_page.answer(whole)["model"] == "small"
+
+
+@pytest.mark.slow
+def test_every_odd_file_is_answered_or_refused_and_none_stops_the_page(view, tmp_path):
+    for number, (name, data, leads_to) in enumerate(odd_files()):
+        path = tmp_path / f"{number}-{Path(name).name}"
+        path.write_bytes(data)
+        found = ask(view, path)
+        if leads_to == BAD:
+            assert "error" in found or found["no_speech"], name
+        assert "something went wrong" not in found.get("error", ""), name
+
+
+@pytest.mark.slow
+def test_two_minutes_of_speech_take_no_more_memory_than_one(playwright, address, demo_shelf):
+    found = bench_page.speak(playwright, address, clip_of(demo_shelf, 30), bench_page.LIVE_S)
+    assert found["live_growth_mb"] < bench_page.BARS["live_growth_mb"]
+    assert found["live_latency_ms"] < 500
+
+
+# A model of one's own -----------------------------------------------------------------------------
+
+
+def test_a_model_of_ones_own_goes_into_the_page(chromium, one_bundle, demo_shelf, tmp_path):
+    folder = tmp_path / "here" / "mine"
+    shown = ser_command("export", one_bundle / "bundle", "--page", folder)
+    if "cannot be reached" in shown.stderr:
+        pytest.skip(shown.stderr)
+    assert shown.returncode == 0, shown.stderr
+    assert "python -m http.server" in shown.stdout
+    clip = clip_of(demo_shelf, 30)
+    with bench_page.served(tmp_path) as root:
+        view = chromium.new_page()
+        view.goto(f"{root}here/mine/")
+        found = ask(view, clip)
+        limits = view.inner_text("#limits")
+        view.close()
+    assert_same(found, load_model(one_bundle / "bundle").predict(clip))
+    assert found["model"] == "bundle"
+    assert "This model has no card: do not rely on it." in limits
+
+
+def test_what_cannot_become_a_page_is_one_line(tmp_path):
+    with one_line("no bundle there"):
+        browser.write(tmp_path / "page", {"x": tmp_path})
+    card = json.loads((SMALL / bundle.CARD).read_text())
+    (tmp_path / bundle.CARD).write_text(json.dumps({**card, "files": {"litert": {}}}))
+    with one_line("no onnx file", "litert"):
+        browser.write(tmp_path / "page", {"x": tmp_path})
+    for arguments in (["small"], ["small", "--to", tmp_path / "x"]):
+        assert "--page FOLDER" in ser_command("export", *arguments).stderr
+    assert not (tmp_path / "page").exists()
