@@ -25,9 +25,7 @@ ENGINE = Archive(
     "sha256:d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71",
     33_106_585,
 )
-DIST = "package/dist"  # in the archive
-WASM = "ort-wasm-simd-threaded.wasm"
-DETECTOR = Path(__file__).with_name("silero_vad.onnx")
+ENGINE_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 LARGE = (".wasm", ".onnx")  # kept for offline use when they are asked for; the rest at once
 EXPECTED = re.compile(r"^UAR ([\d.]+ %).*guessing gives ([\d.]+ %)", re.MULTILINE)  # of a card
 
@@ -35,21 +33,21 @@ EXPECTED = re.compile(r"^UAR ([\d.]+ %).*guessing gives ([\d.]+ %)", re.MULTILIN
 def write(folder: Path, bundles: Mapping[str, Path]) -> Path:
     """Put the page together; the first bundle answers at once, the last when it has arrived."""
     models = [_described(name, source) for name, source in bundles.items()]
-    with tarfile.open(_fetched()) as package:
-        names = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", WASM)
-        engine = {n: member.read() for n in names if (member := package.extractfile(f"{DIST}/{n}"))}
+    archive = _fetched()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in (*_sources(), DETECTOR):
+        for file in (*_sources(), Path(__file__).with_name("silero_vad.onnx")):
             shutil.copyfile(file, folder / file.name)
-        for name, data in engine.items():
-            (folder / name).write_bytes(data)
+        with tarfile.open(archive) as package:
+            for name in ENGINE_FILES:
+                member = package.getmember(f"package/dist/{name}").replace(name=name)
+                package.extract(member, folder, filter="data")
         for name, source in bundles.items():
             (folder / "models" / name).mkdir(parents=True, exist_ok=True)
             for file in source.iterdir():
                 if file.name in (bundle.CARD, bundle.FILES["onnx"], "README.md"):
                     shutil.copyfile(file, folder / "models" / name / file.name)
-        about = {"models": models, "engine": len(engine[WASM])}
+        about = {"models": models, "engine": (folder / ENGINE_FILES[-1]).stat().st_size}
         (folder / "page.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         _seal(folder)
     except OSError as error:
