@@ -1,11 +1,16 @@
 """The page without a server, in a real browser: it answers as the package does, and alone."""
 
+import contextlib
 import csv
 import io
 import itertools
 import json
 import re
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -453,6 +458,78 @@ def test_two_minutes_of_speech_take_no_more_memory_than_one(playwright, address,
     found = bench_page.speak(playwright, address, clip_of(demo_shelf, 30), bench_page.LIVE_S)
     assert found["live_growth_mb"] < bench_page.BARS["live_growth_mb"]
     assert found["live_latency_ms"] < 500
+
+
+# Firefox ------------------------------------------------------------------------------------------
+
+
+class Firefox:
+    """Debian's Firefox, driven by its own protocol (Marionette): Playwright needs a build apart."""
+
+    def __init__(self, profile):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        (profile / "user.js").write_text(f'user_pref("marionette.port", {port});')
+        command = ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", profile]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.pipe = until(lambda: contact(port), "a connection")
+        self.receive()
+        self.call("WebDriver:NewSession")
+
+    def receive(self):
+        length = b""
+        while not length.endswith(b":"):
+            length += self.pipe.recv(1)
+        return json.loads(self.pipe.recv(int(length[:-1]), socket.MSG_WAITALL))
+
+    def call(self, name, **values):
+        message = json.dumps([0, 1, f"{name}", values]).encode()
+        self.pipe.sendall(b"%d:%s" % (len(message), message))
+        _, _, error, found = self.receive()
+        assert error is None, error
+        return found
+
+    def run(self, script):
+        return self.call("WebDriver:ExecuteScript", script=f"return {script}", args=[])["value"]
+
+
+def contact(port):
+    with contextlib.suppress(OSError):
+        return socket.create_connection(("127.0.0.1", port))
+
+
+def until(found, what, seconds=120):
+    for _ in range(5 * seconds):
+        if value := found():
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"no {what} within {seconds} s")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("firefox-esr"), reason="apt install firefox-esr")
+def test_firefox_answers_the_same(address, python, demo_shelf, tmp_path):
+    firefox = Firefox(tmp_path)
+    try:
+        firefox.call("WebDriver:Navigate", url=address)
+        until(lambda: firefox.run("document.documentElement.dataset.state === 'loaded'"), "model")
+        place = firefox.call("WebDriver:FindElement", using="css selector", value="#file")
+        (element,) = place["value"].values()
+        for number in (2, 30):
+            clip = clip_of(demo_shelf, number)
+            firefox.call("WebDriver:ElementSendKeys", id=element, text=str(clip))
+            until(lambda: not firefox.run("document.getElementById('look').hidden"), "answer")
+            expected = python.predict(clip)
+            shares = firefox.run(
+                "[...document.querySelectorAll('#bars .share')].map((one) => one.textContent)"
+            )
+            for share, theirs in zip(shares, expected.probabilities.values(), strict=True):
+                assert int(share.split()[0]) == pytest.approx(100 * theirs, abs=100 * CLOSE)
+            assert expected.label in firefox.run("document.getElementById('headline').textContent")
+    finally:
+        firefox.process.kill()
+        firefox.process.wait()
 
 
 # A model of one's own -----------------------------------------------------------------------------

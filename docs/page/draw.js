@@ -96,17 +96,19 @@ function colour(level) {
   const first = Math.min(MAGMA.length - 2, Math.floor(at));
   return MAGMA[first].map((value, i) => value + (at - first) * (MAGMA[first + 1][i] - value));
 }
-const COLOURS = Array.from({ length: 256 }, (_, level) => colour(level));
+const COLOURS = new Uint32Array( // as the bytes of a picture lie in memory
+  Uint8ClampedArray.from({ length: 1024 }, (_, i) => (i % 4 === 3 ? 255 : colour(i >> 2)[i % 4])).buffer,
+);
 
 /** Draw the spectrogram and, where there is one, the attention over it. */
 export function drawSpectrogram(box, { values, columns, bands }, answer) {
   const [canvas, svg] = box.children;
   Object.assign(canvas, { width: columns, height: bands });
   const image = new ImageData(columns, bands);
+  const pixels = new Uint32Array(image.data.buffer);
   for (let band = 0; band < bands; band++) {
     for (let column = 0; column < columns; column++) {
-      const at = 4 * ((bands - 1 - band) * columns + column);
-      image.data.set([...COLOURS[values[band * columns + column]], 255], at);
+      pixels[(bands - 1 - band) * columns + column] = COLOURS[values[band * columns + column]];
     }
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
