@@ -1,20 +1,27 @@
 """The page without a server, in a real browser: it answers as the package does, and alone."""
 
+import contextlib
 import csv
 import io
 import itertools
+import json
 import re
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from conftest import SMALL, made_once
+from conftest import SMALL, made_once, one_line, ser_command
+from odd_files import BAD, odd_files
 
 from ser.audio import decode
-from ser.inference import browser
+from ser.inference import browser, bundle
 from ser.inference.model import load_model
 from ser.project import SerError
 
@@ -401,3 +408,159 @@ def test_it_answers_while_somebody_speaks_and_then_about_all_of_it(speaking):
     assert not speaking.locator("#live").is_visible()
     heard_again = speaking.evaluate("document.getElementById('player').duration")
     assert heard_again == pytest.approx(found["duration_s"], abs=0.01)
+
+
+# The sweeps ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(chromium, tmp_path_factory):
+    """The page with both released models."""
+    folder = made_once(tmp_path_factory, "whole-page", lambda folder: site(folder, *REAL))
+    with bench_page.served(folder) as root:
+        view = chromium.new_page()
+        view.goto(f"{root}a/page/")
+        loaded(view)
+        yield view
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", bench_page.MODELS)
+def test_clips_of_five_corpora_are_answered_as_in_python(whole, real_speech, model):
+    whole.select_option("#model", model)
+    found = bench_page.compare(whole, bench_page.sample(200), model)
+    assert found["clips"] == 200
+    assert found["largest_difference"] < CLOSE
+    assert found["same_answer"] >= 0.99
+
+
+@pytest.mark.slow
+def test_the_large_model_answers_when_it_has_arrived_and_either_can_be_chosen(whole, demo_shelf):
+    assert ask(whole, clip_of(demo_shelf, 30))["model"] == "whisper-tiny"
+    whole.select_option("#model", "small")
+    whole.wait_for_selector("text=answered by small")
+    assert bench_page.answer(whole)["model"] == "small"
+
+
+@pytest.mark.slow
+def test_every_odd_file_is_answered_or_refused_and_none_stops_the_page(view, tmp_path):
+    for number, (name, data, leads_to) in enumerate(odd_files()):
+        path = tmp_path / f"{number}-{Path(name).name}"
+        path.write_bytes(data)
+        found = ask(view, path)
+        if leads_to == BAD:
+            assert "error" in found or found["no_speech"], name
+        assert "something went wrong" not in found.get("error", ""), name
+
+
+@pytest.mark.slow
+def test_two_minutes_of_speech_take_no_more_memory_than_one(playwright, address, demo_shelf):
+    found = bench_page.speak(playwright, address, clip_of(demo_shelf, 30), bench_page.LIVE_S)
+    assert found["live_growth_mb"] < bench_page.BARS["live_growth_mb"]
+    assert found["live_latency_ms"] < 500
+
+
+# Firefox ------------------------------------------------------------------------------------------
+
+
+class Firefox:
+    """Debian's Firefox, driven by its own protocol (Marionette): Playwright needs a build apart."""
+
+    def __init__(self, profile):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        (profile / "user.js").write_text(f'user_pref("marionette.port", {port});')
+        command = ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", profile]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.pipe = until(lambda: contact(port), "a connection")
+        self.receive()
+        self.call("WebDriver:NewSession")
+
+    def receive(self):
+        length = b""
+        while not length.endswith(b":"):
+            length += self.pipe.recv(1)
+        return json.loads(self.pipe.recv(int(length[:-1]), socket.MSG_WAITALL))
+
+    def call(self, name, **values):
+        message = json.dumps([0, 1, f"{name}", values]).encode()
+        self.pipe.sendall(b"%d:%s" % (len(message), message))
+        _, _, error, found = self.receive()
+        assert error is None, error
+        return found
+
+    def run(self, script):
+        return self.call("WebDriver:ExecuteScript", script=f"return {script}", args=[])["value"]
+
+
+def contact(port):
+    with contextlib.suppress(OSError):
+        return socket.create_connection(("127.0.0.1", port))
+
+
+def until(found, what, seconds=120):
+    for _ in range(5 * seconds):
+        if value := found():
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"no {what} within {seconds} s")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("firefox-esr"), reason="apt install firefox-esr")
+def test_firefox_answers_the_same(address, python, demo_shelf, tmp_path):
+    firefox = Firefox(tmp_path)
+    try:
+        firefox.call("WebDriver:Navigate", url=address)
+        until(lambda: firefox.run("document.documentElement.dataset.state === 'loaded'"), "model")
+        place = firefox.call("WebDriver:FindElement", using="css selector", value="#file")
+        (element,) = place["value"].values()
+        for number in (2, 30):
+            clip = clip_of(demo_shelf, number)
+            firefox.call("WebDriver:ElementSendKeys", id=element, text=str(clip))
+            until(lambda: not firefox.run("document.getElementById('look').hidden"), "answer")
+            expected = python.predict(clip)
+            shares = firefox.run(
+                "[...document.querySelectorAll('#bars .share')].map((one) => one.textContent)"
+            )
+            for share, theirs in zip(shares, expected.probabilities.values(), strict=True):
+                assert int(share.split()[0]) == pytest.approx(100 * theirs, abs=100 * CLOSE)
+            assert expected.label in firefox.run("document.getElementById('headline').textContent")
+    finally:
+        firefox.process.kill()
+        firefox.process.wait()
+
+
+# A model of one's own -----------------------------------------------------------------------------
+
+
+def test_a_model_of_ones_own_goes_into_the_page(chromium, one_bundle, demo_shelf, tmp_path):
+    folder = tmp_path / "here" / "mine"
+    shown = ser_command("export", one_bundle / "bundle", "--page", folder)
+    if "cannot be reached" in shown.stderr:
+        pytest.skip(shown.stderr)
+    assert shown.returncode == 0, shown.stderr
+    assert "python -m http.server" in shown.stdout
+    clip = clip_of(demo_shelf, 30)
+    with bench_page.served(tmp_path) as root:
+        view = chromium.new_page()
+        view.goto(f"{root}here/mine/")
+        found = ask(view, clip)
+        limits = view.inner_text("#limits")
+        view.close()
+    assert_same(found, load_model(one_bundle / "bundle").predict(clip))
+    assert found["model"] == "bundle"
+    assert "This model has no card: do not rely on it." in limits
+
+
+def test_what_cannot_become_a_page_is_one_line(tmp_path):
+    with one_line("no bundle there"):
+        browser.write(tmp_path / "page", {"x": tmp_path})
+    card = json.loads((SMALL / bundle.CARD).read_text())
+    (tmp_path / bundle.CARD).write_text(json.dumps({**card, "files": {"litert": {}}}))
+    with one_line("no onnx file", "litert"):
+        browser.write(tmp_path / "page", {"x": tmp_path})
+    for arguments in (["small"], ["small", "--to", tmp_path / "x"]):
+        assert "--page FOLDER" in ser_command("export", *arguments).stderr
+    assert not (tmp_path / "page").exists()

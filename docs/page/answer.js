@@ -167,7 +167,8 @@ export function mostProbable(probabilities) {
  * Answer about one recording: everything from one pass, so that no two parts disagree.
  *
  * `model` has `name`, `classes`, `sample_rate_hz`, `longest_s`, `threshold`, `trim_db` and `hear`,
- * which takes samples at that rate; `listen` is the detector of speech.
+ * which takes samples at that rate; `listen` is the detector of speech. What the model heard is given
+ * beside the answer.
  */
 export async function predict(model, listen, mono, rate, { truncated, progress }) {
   const duration = mono.length / rate;
@@ -182,13 +183,15 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   if (duration < SHORT_S) notes.push("short");
   const silent = notes.includes("silent");
   const inWindows = duration > model.longest_s + SLACK_S;
-  const heard = resample(mono, rate, model.sample_rate_hz);
+  const hertz = model.sample_rate_hz;
+  const heard = resample(mono, rate, hertz);
+  const listened = hertz === VAD_RATE_HZ ? heard : resample(mono, rate, VAD_RATE_HZ);
   let segments = [];
   let attention = null;
   if (inWindows) {
-    const stretches = silent ? [] : await findSpeech(listen, mono, rate);
-    segments = await segmentsOf(model, heard, model.sample_rate_hz, stretches, progress);
-  } else if (!silent && (await hasSpeech(listen, mono, rate))) {
+    const stretches = silent ? [] : await findSpeech(listen, listened, VAD_RATE_HZ);
+    segments = await segmentsOf(model, heard, hertz, stretches, progress);
+  } else if (!silent && (await hasSpeech(listen, listened, VAD_RATE_HZ))) {
     const found = await model.hear(heard);
     const probabilities = named(model.classes, [...found.probabilities]);
     segments = [
@@ -202,7 +205,7 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   const mixed = ofLabel < MIXED_BELOW * sumOf(segments.map(lasts));
   if (!segments.length && !silent) notes.push("no speech");
   if (mixed) notes.push("mixed");
-  return {
+  const answer = {
     label,
     probabilities,
     duration_s: duration,
@@ -215,6 +218,7 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
     in_windows: inWindows,
     attention,
   };
+  return { answer, heard };
 }
 
 /** Put the weights of attention where they belong: the graph trims what it is given first. */

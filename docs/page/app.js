@@ -99,8 +99,8 @@ const opening = new Map();
 function open(entry) {
   if (!opening.has(entry.name)) {
     opening.set(entry.name, (async () => {
-      const card = JSON.parse(text(await download(`${entry.folder}/bundle.json`)));
-      const bytes = await download(`${entry.folder}/model.onnx`, (have) =>
+      const card = JSON.parse(text(await download(`models/${entry.name}/bundle.json`)));
+      const bytes = await download(`models/${entry.name}/model.onnx`, (have) =>
         showLoading(entry.name, have, entry.bytes));
       showLoading(`${entry.name} into memory`, entry.bytes, entry.bytes);
       await ask("open", { name: entry.name, card, bytes }, { transfer: [bytes.buffer] });
@@ -118,7 +118,10 @@ function use(name) {
   $("model").disabled = $("model").options.length < 2;
   $("record").disabled = false;
   $("limits").textContent = limits(model);
-  if (!shown && !recording) showBars({});
+  if (!shown && !recording) {
+    showBars({});
+    if ($("working").hidden) $("about").textContent = "";
+  }
 }
 
 function limits({ expected }) {
@@ -134,6 +137,7 @@ function limits({ expected }) {
 async function load() {
   await keepForOffline();
   const page = JSON.parse(text(await download("page.json")));
+  $("model").replaceChildren();
   for (const { name, bytes } of page.models) {
     $("model").add(new Option(`${name} (${megabytes(bytes)} MB)`, name));
   }
@@ -146,7 +150,7 @@ async function load() {
   await open(page.models[0]);
   use(page.models[0].name);
   if (queued) answer(queued);
-  await showExamples(page.examples);
+  await showExamples();
   const best = page.models.at(-1);
   if (page.models.length > 1 && !navigator.connection?.saveData) {
     try {
@@ -173,18 +177,14 @@ function change(name) {
   if (shown && !recording) answer(shown.given, { silently: true });
 }
 
-async function showExamples(examples) {
-  const files = await Promise.all(examples.map(async ({ file, title }) => {
-    return { title, blob: new File([await download(file)], file) };
+async function showExamples() {
+  const buttons = [...$("examples").querySelectorAll("button")];
+  await Promise.all(buttons.map(async (button) => {
+    const file = `${button.value}.opus`;
+    const blob = new File([await download(file)], file);
+    button.onclick = () => take(blob);
   }));
-  for (const { title, blob } of files) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = title;
-    button.onclick = () => take(blob, title);
-    $("examples").querySelector(".chips").append(button);
-  }
-  $("examples").hidden = !files.length;
+  $("examples").hidden = false;
 }
 
 // Asking --------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ async function guarded(action) {
 }
 
 /** Take a file: from the picker, a drop or an example. */
-function take(file, name = file.name) {
+function take(file) {
   return guarded(async () => {
     if (recording) await endRecording({ discard: true });
     const mine = ++asked;
@@ -216,7 +216,7 @@ function take(file, name = file.name) {
     const decoded = await decode(file);
     if (mine !== asked) return;
     await ask("give", decoded);
-    if (mine === asked) await answer({ name, blob: file });
+    if (mine === asked) await answer({ name: file.name, blob: file });
   });
 }
 
@@ -302,8 +302,8 @@ async function endRecording({ discard = false } = {}) {
   $("look").hidden = true;
   const { wav, total_s: total } = await heard;
   if (discard) return;
-  if (total > KEPT_S) $("hint").textContent = `The last ${KEPT_S / 60} minutes were kept.`;
-  await answer({ name: "recording.wav", blob: wav });
+  const kept = total > KEPT_S ? `, of which the last ${KEPT_S / 60} minutes were kept` : "";
+  await answer({ name: "recording.wav", blob: wav, kept });
 }
 
 function showTick(ticks, tick) {
@@ -378,7 +378,7 @@ function show(found) {
   const { given, answer: said, picture, took_ms: took } = found;
   clear(headline(said));
   shown = found;
-  $("about").textContent = `${given.name}, ${clock(said.duration_s)}, answered by ${said.model}`;
+  $("about").textContent = `${given.name}${given.kept ?? ""}, ${clock(said.duration_s)}, answered by ${said.model}`;
   const notes = said.uncertain && !said.no_speech
     ? [`uncertain: below ${percent(model.threshold)} this model had better not be believed`]
     : [];
@@ -393,6 +393,13 @@ function show(found) {
   $("live").hidden = true;
   if (playing !== given) play(given);
   drawTimeline($("timeline"), picture.envelope, said, model.classes);
+  const named = model.classes.filter((name) => said.segments.some(({ label }) => label === name));
+  $("legend").replaceChildren(...named.map((name) => {
+    const item = document.createElement("li");
+    item.className = `class-${model.classes.indexOf(name) % 8}`;
+    item.textContent = name;
+    return item;
+  }));
   drawSpectrogram($("spectrogram"), picture, said);
   $("caption").textContent = said.attention
     ? "The spectrogram (low voices below, high above); the white line is the model's attention: where it listened."

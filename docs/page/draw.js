@@ -29,9 +29,15 @@ export function drawLines(svg, ticks, classes, seconds) {
     }
     return make("path", { class: `line class-${i % 8}`, d });
   });
-  svg.setAttribute("viewBox", `0 -3 100 ${HEIGHT + 6}`);
+  const dots = classes.map((name, i) => {
+    const of = ticks.filter(({ label }) => label === name);
+    const y = (tick) => (HEIGHT * (1 - tick.probabilities[name])).toFixed(1);
+    const d = of.map((tick) => `M${x(tick).toFixed(2)} ${y(tick)}h0`).join("");
+    return make("path", { class: `dot class-${i % 8}`, d });
+  });
+  svg.setAttribute("viewBox", `0 -4 100 ${HEIGHT + 8}`);
   svg.setAttribute("preserveAspectRatio", "none");
-  svg.replaceChildren(...grid, ...lines);
+  svg.replaceChildren(...grid, ...lines, ...dots);
 }
 
 /** Draw the waveform, and behind each stretch of speech the colour and the name of its answer. */
@@ -44,7 +50,7 @@ export function drawTimeline(svg, envelope, answer, classes) {
     const group = make("g", { class: kind },
       make("rect", { ...box, y: 0, height: "100%", class: "stretch" }),
       make("rect", { ...box, y: 0, height: 3, class: "edge" }));
-    if ((end - start) / duration > 0.09) {
+    if (((end - start) / duration) * svg.clientWidth > 8 * label.length) {
       group.append(make("text", { x: share((start + end) / 2), y: 18 }, label));
     }
     group.append(make("title", {}, `${label}, ${start.toFixed(1)} to ${end.toFixed(1)} s`));
@@ -58,9 +64,8 @@ export function drawTimeline(svg, envelope, answer, classes) {
     d += `M${i + 0.5} ${(50 - 48 * high).toFixed(2)}V${(50.5 - 48 * low).toFixed(2)}`;
   }
   const wave = make("svg",
-    { y: 24, height: "calc(100% - 44px)", width: "100%", viewBox: `0 0 ${n} 100`, preserveAspectRatio: "none" },
+    { y: 24, height: 96, width: "100%", viewBox: `0 0 ${n} 100`, preserveAspectRatio: "none" },
     make("path", { class: "wave", d }));
-  wave.setAttribute("height", "96");
   const playhead = make("rect", { class: "playhead", x: 0, y: 0, width: 2, height: 120 });
   svg.replaceChildren(...stretches, wave, ...axis(duration), playhead);
   const told = answer.segments.map((s) =>
@@ -91,17 +96,19 @@ function colour(level) {
   const first = Math.min(MAGMA.length - 2, Math.floor(at));
   return MAGMA[first].map((value, i) => value + (at - first) * (MAGMA[first + 1][i] - value));
 }
-const COLOURS = Array.from({ length: 256 }, (_, level) => colour(level));
+const COLOURS = new Uint32Array( // as the bytes of a picture lie in memory
+  Uint8ClampedArray.from({ length: 1024 }, (_, i) => (i % 4 === 3 ? 255 : colour(i >> 2)[i % 4])).buffer,
+);
 
 /** Draw the spectrogram and, where there is one, the attention over it. */
 export function drawSpectrogram(box, { values, columns, bands }, answer) {
   const [canvas, svg] = box.children;
   Object.assign(canvas, { width: columns, height: bands });
   const image = new ImageData(columns, bands);
+  const pixels = new Uint32Array(image.data.buffer);
   for (let band = 0; band < bands; band++) {
     for (let column = 0; column < columns; column++) {
-      const at = 4 * ((bands - 1 - band) * columns + column);
-      image.data.set([...COLOURS[values[band * columns + column]], 255], at);
+      pixels[(bands - 1 - band) * columns + column] = COLOURS[values[band * columns + column]];
     }
   }
   canvas.getContext("2d").putImageData(image, 0, 0);

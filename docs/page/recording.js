@@ -154,7 +154,7 @@ export class Microphone {
       capture.port.onmessage = ({ data }) => level(data);
       capture.port.postMessage(port, [port]);
       source.connect(capture);
-      await found.context.resume();
+      found.context.resume();
       found.capture = capture;
     } catch (error) {
       await found.stop();

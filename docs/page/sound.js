@@ -156,8 +156,8 @@ const MOST_COLUMNS = 1200;
 const mel = (hz) => 2595 * Math.log10(1 + hz / 700);
 const hertz = (value) => 700 * (10 ** (value / 2595) - 1);
 
-/** Transform a real frame in place (radix 2). */
-function fft(real, imag) {
+/** Transform a frame in place (radix 2); `cos` and `sin` hold a whole turn in as many steps. */
+function fft(real, imag, cos, sin) {
   const n = real.length;
   for (let i = 1, j = 0; i < n; i++) {
     let bit = n >> 1;
@@ -169,14 +169,15 @@ function fft(real, imag) {
     }
   }
   for (let size = 2; size <= n; size *= 2) {
-    const angle = (-2 * Math.PI) / size;
     for (let k = 0; k < size / 2; k++) {
-      const [c, s] = [Math.cos(angle * k), Math.sin(angle * k)];
+      const c = cos[(k * n) / size];
+      const s = -sin[(k * n) / size];
       for (let at = k; at < n; at += size) {
         const to = at + size / 2;
         const re = real[to] * c - imag[to] * s;
         const im = real[to] * s + imag[to] * c;
-        [real[to], imag[to]] = [real[at] - re, imag[at] - im];
+        real[to] = real[at] - re;
+        imag[to] = imag[at] - im;
         real[at] += re;
         imag[at] += im;
       }
@@ -191,8 +192,8 @@ export function spectrogram(samples, rate) {
   const columns = Math.max(1, Math.ceil(samples.length / hop));
   const edges = Array.from({ length: N_MELS + 2 }, (_, i) =>
     (hertz((mel(rate / 2) * i) / (N_MELS + 1)) * size) / rate);
-  const window = Float64Array.from({ length: size }, (_, i) =>
-    0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size));
+  const turn = (wave) => Float64Array.from({ length: size }, (_, i) => wave((2 * Math.PI * i) / size));
+  const [cos, sin] = [turn(Math.cos), turn(Math.sin)];
   const levels = new Float32Array(N_MELS * columns);
   let loudest = -Infinity;
   for (let column = 0; column < columns; column++) {
@@ -200,9 +201,9 @@ export function spectrogram(samples, rate) {
     const imag = new Float64Array(size);
     const begin = column * hop - size / 2;
     for (let i = Math.max(0, -begin); i < size && begin + i < samples.length; i++) {
-      real[i] = samples[begin + i] * window[i];
+      real[i] = samples[begin + i] * (0.5 - 0.5 * cos[i]);
     }
-    fft(real, imag);
+    fft(real, imag, cos, sin);
     for (let band = 0; band < N_MELS; band++) {
       const [low, middle, high] = edges.slice(band, band + 3);
       let power = 1e-10;

@@ -3,7 +3,7 @@
 import * as ort from "./ort.wasm.min.mjs";
 import { AudioError, FRAME, Live, predict } from "./answer.js";
 import { KEPT_S } from "./recording.js";
-import { asWav, envelope, resample, spectrogram, toMono } from "./sound.js";
+import { asWav, envelope, spectrogram, toMono } from "./sound.js";
 
 const STATE = 128; // of the detector's memory
 const COLUMNS = 800; // of a waveform that is drawn
@@ -99,9 +99,9 @@ const tasks = {
       postMessage({ id, progress: share });
       await breathe(id);
     };
-    const answer = await predict(model, listen, mono, rate, { truncated, progress });
+    const notes = { truncated, progress };
+    const { answer, heard } = await predict(model, listen, mono, rate, notes);
     const took_ms = performance.now() - began;
-    const heard = resample(mono, rate, model.sample_rate_hz);
     const picture = {
       ...spectrogram(heard, model.sample_rate_hz),
       envelope: envelope(mono, COLUMNS),

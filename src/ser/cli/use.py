@@ -230,10 +230,9 @@ def export(
     for kind in sorted(set(kinds) - set(FILES)):
         raise unknown(f"--formats: no format {kind!r}", FILES, kind)
     file, temperature, threshold = find_model(run), 1.0, 0.0
-    if file.is_dir() and (to is not None or page is None):
-        raise SerError(f"{run}: a bundle already. Put it into a web page with --page FOLDER.")
-    if not file.is_dir() and to is None:
-        raise SerError("--to FOLDER is missing: the bundle goes there; --page is made of it.")
+    if file.is_dir() != (to is None) or not (to or page):
+        what = "a bundle already: --page FOLDER" if file.is_dir() else "no bundle yet: --to FOLDER"
+        raise SerError(f"{run}: {what} is what it can be exported with.")
     if to is not None:
         from ser.export.writer import export as write
 
