@@ -188,13 +188,19 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   if (inWindows) {
     const stretches = silent ? [] : await findSpeech(listen, mono, rate);
     segments = await segmentsOf(model, heard, model.sample_rate_hz, stretches, progress);
-  } else if (!silent && (await hasSpeech(listen, mono, rate))) {
-    const found = await model.hear(heard);
-    const probabilities = named(model.classes, [...found.probabilities]);
-    segments = [
-      { start_s: 0, end_s: duration, label: mostProbable(probabilities), probabilities },
-    ];
-    attention = found.attention && placed(model, heard, found.attention);
+  } else if (!silent) {
+    const stretches = await findSpeech(listen, mono, rate);
+    if (stretches.length || (await hasSpeech(listen, mono, rate))) {
+      const [begin, end] = stretches.length ? [stretches[0][0], stretches.at(-1)[1]] : [0, duration];
+      const at = (seconds) => Math.round(seconds * model.sample_rate_hz);
+      const spoken = heard.slice(at(begin), at(end));
+      const found = await model.hear(spoken);
+      const probabilities = named(model.classes, [...found.probabilities]);
+      segments = [
+        { start_s: 0, end_s: duration, label: mostProbable(probabilities), probabilities },
+      ];
+      attention = found.attention && placed(model, spoken, begin, found.attention);
+    }
   }
   const probabilities = segments.length ? meanOf(segments, model.classes) : {};
   const label = mostProbable(probabilities);
@@ -218,11 +224,11 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
 }
 
 /** Put the weights of attention where they belong: the graph trims what it is given first. */
-function placed(model, heard, weights) {
+function placed(model, heard, begin, weights) {
   const [first, end] = trimmed(heard, model.trim_db);
   return {
     weights: [...weights],
-    start_s: first / model.sample_rate_hz,
+    start_s: begin + first / model.sample_rate_hz,
     end_s: end / model.sample_rate_hz,
     step_s: model.longest_s / weights.length,
   };
