@@ -1,14 +1,21 @@
 """A model gets used to a voice, and answers among the classes there can be."""
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import SMALL, one_line
 from test_cli import root, ser  # noqa: F401  a fixture
 
+from ser import evaluation
+from ser.audio import open_any
+from ser.experiments import predictions_of
 from ser.inference import load_model, voice
+from ser.inference.bundle import read_card
 
 CLASSES = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 N = len(CLASSES)
+RELEASED = sorted(file.parent for file in SMALL.parent.glob("*/bundle.json"))
 
 
 def answers(labels, offset, rng, noise=0.6):
@@ -87,6 +94,46 @@ def test_restricted_probabilities_are_shared_out_anew(demo_shelf):
         model.restricted(["angri", "sad"])
     with one_line("two classes or more, found sad"):
         model.restricted(["sad", "sad"])
+
+
+@pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)
+def test_the_threshold_keeps_its_promise_among_any_classes(folder):
+    """What the card promises of all classes holds within two points for every choice of them."""
+    about = read_card(folder)
+    report = SMALL.parents[1] / "reports" / about["recipe"]["name"] / about["protocol"]
+    predictions = predictions_of(report)
+    predictions = predictions[predictions["seed"] == predictions["seed"].min()]
+    found = evaluation.with_temperature(predictions, CLASSES, about["temperature"])
+    truth = evaluation.decisions(found, CLASSES)[0]
+    values = found[list(CLASSES)].to_numpy()
+    for number in (2, 3, 4, 5):
+        for chosen in itertools.combinations(range(N), number):
+            there = np.isin(truth, chosen)
+            among = values[there][:, chosen]
+            right = np.array(chosen)[among.argmax(axis=1)] == truth[there]
+            given = among.max(axis=1) >= about["threshold"] * among.sum(axis=1)
+            assert right[given].mean() > 0.78
+
+
+def test_noise_before_speech_is_not_heard(demo_shelf):
+    model = load_model(SMALL)
+    noise = np.random.default_rng(0).normal(0, 10 ** (-45 / 20), 24_000).astype(np.float32)
+    changes = []
+    for clip in sorted(demo_shelf.rglob("03-01-05*01-0?.opus"))[:4]:
+        samples, rate, _ = open_any(clip, None)
+        late = np.concatenate([noise, samples[:, 0]])
+        assert len(late) / rate < model.longest_s  # else it was heard in windows
+        clean, *others = (
+            np.array(list(found.values()))
+            for found in (
+                model.predict(samples, rate).probabilities,
+                model.predict(late, rate).probabilities,
+                model.hear(late, rate),
+            )
+        )
+        changes.append([np.abs(other - clean).max() for other in others])
+    placed, whole = np.mean(changes, axis=0)
+    assert placed < 0.1 < 0.2 < whole
 
 
 def test_adapting_subtracts_the_offset_of_the_clips_and_forgets_an_earlier_one(demo_shelf):

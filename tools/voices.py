@@ -2,7 +2,7 @@
 
     python tools/voices.py
 
-Heads as in ``tools/unheard.py`` (its trial ``start``), each asked about a corpus it never heard.
+Heads as in ``tools/unheard.py`` (its trial CHOSEN), each asked about a corpus it never heard.
 What adaptation knows about voices comes from the six other corpora, each answered by a head that
 heard neither it nor the corpus under test; the temperature too. Clips of a speaker are drawn for
 adaptation, and the speaker's other clips are scored with it and without. Writes
@@ -27,8 +27,9 @@ from ser import evaluation
 from ser.inference import voice
 from ser.project import paths, read_json, shown, write_json, writing
 
+CHOSEN = "every corpus"
 COUNTS = (1, 2, 5, 10, 20, 50)
-N_DRAWS = 60  # of a corpus, at least two of a speaker
+N_DRAWS = 20  # of a corpus, at least two of a speaker
 LEFT = 5  # clips of a speaker that must be left to be scored
 MODES = ("balanced", "one emotion", "mostly neutral", "neutral, known")
 
@@ -39,7 +40,7 @@ Adapt = Callable[[np.ndarray, "np.ndarray | None", Knowledge, np.ndarray], np.nd
 def predict(home: Path) -> None:
     """Predict every corpus unheard, and learn from the six others, that one unheard as well."""
     table = unheard.clips()
-    trial = TRIALS["start"]
+    trial = TRIALS[CHOSEN]
     states = unheard.states_of(trial.encoder, trial.states, trial.window, "none")
     frame = table[["clip_id", "speaker", "label", "corpus"]].assign(fold=0, seed=0)
 
@@ -51,7 +52,7 @@ def predict(home: Path) -> None:
 
     pairs = {}
     for one, other in itertools.combinations(SEVEN, 2):
-        ask = unheard.without(trial, table, frozenset({one, other}))
+        ask = unheard.without(trial, frozenset({one, other}))
         pairs[one, other], pairs[other, one] = answers(other, ask), answers(one, ask)
     tested, knowledge = [], {}
     for name in SEVEN:
@@ -65,7 +66,7 @@ def predict(home: Path) -> None:
             others["corpus"].to_numpy(str),
         )
         knowledge[name] = {"temperature": temperature, "voices": spread}
-        tested.append(answers(name, unheard.without(trial, table, frozenset({name}))))
+        tested.append(answers(name, unheard.without(trial, frozenset({name}))))
         print(name, round(temperature, 2), flush=True)
     found = pd.concat(tested).drop(columns="corpus")
     found[list(CLASSES)] = found[list(CLASSES)].round(5)
