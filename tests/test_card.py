@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from ser import evaluation
 from ser.experiments import predictions_of
-from ser.export import card
+from ser.export import card, writer
 from ser.inference import bundle
 from ser.inference import model as inference
 from ser.project import read_json, write_json
@@ -146,6 +146,9 @@ def test_a_released_model_is_whole_and_its_card_true(folder, tmp_path):
     assert text == (folder / card.CARD).read_text(encoding="utf-8")
     found = evaluation.calibrate(predictions_of(report), known["classes"], 0.8)
     assert (known["temperature"], known["threshold"]) == pytest.approx(found, abs=1e-3)
+    spread = writer.spread(report, known["classes"], known["temperature"])
+    for name, values in known["voices"].items():
+        np.testing.assert_allclose(values, spread[name], atol=2e-3)
 
 
 @pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)

@@ -190,14 +190,20 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   let attention = null;
   if (inWindows) {
     const stretches = silent ? [] : await findSpeech(listen, listened, VAD_RATE_HZ);
-    segments = await segmentsOf(model, heard, hertz, stretches, progress);
-  } else if (!silent && (await hasSpeech(listen, listened, VAD_RATE_HZ))) {
-    const found = await model.hear(heard);
-    const probabilities = named(model.classes, [...found.probabilities]);
-    segments = [
-      { start_s: 0, end_s: duration, label: mostProbable(probabilities), probabilities },
-    ];
-    attention = found.attention && placed(model, heard, found.attention);
+    segments = await segmentsOf(model, heard, model.sample_rate_hz, stretches, progress);
+  } else if (!silent) {
+    const stretches = await findSpeech(listen, listened, VAD_RATE_HZ);
+    if (stretches.length || (await hasSpeech(listen, listened, VAD_RATE_HZ))) {
+      const [begin, end] = stretches.length ? [stretches[0][0], stretches.at(-1)[1]] : [0, duration];
+      const at = (seconds) => Math.round(seconds * model.sample_rate_hz);
+      const spoken = heard.slice(at(begin), at(end));
+      const found = await model.hear(spoken);
+      const probabilities = named(model.classes, [...found.probabilities]);
+      segments = [
+        { start_s: 0, end_s: duration, label: mostProbable(probabilities), probabilities },
+      ];
+      attention = found.attention && placed(model, spoken, begin, found.attention);
+    }
   }
   const probabilities = segments.length ? meanOf(segments, model.classes) : {};
   const label = mostProbable(probabilities);
@@ -222,11 +228,11 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
 }
 
 /** Put the weights of attention where they belong: the graph trims what it is given first. */
-function placed(model, heard, weights) {
+function placed(model, heard, begin, weights) {
   const [first, end] = trimmed(heard, model.trim_db);
   return {
     weights: [...weights],
-    start_s: first / model.sample_rate_hz,
+    start_s: begin + first / model.sample_rate_hz,
     end_s: end / model.sample_rate_hz,
     step_s: model.longest_s / weights.length,
   };

@@ -47,6 +47,13 @@ def predict(
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write into this .csv or .json file.")
     ] = None,
+    calibrate_on: Annotated[
+        Path | None,
+        Option(help="A folder of recordings of the same voice, unlabelled: get used to it first."),
+    ] = None,
+    classes: Annotated[
+        str | None, Option(help="Only these are possible, with commas between.")
+    ] = None,
 ) -> None:
     """Tell the emotion of recordings; of long ones, stretch by stretch."""
     from ser.cli import inputs, show
@@ -61,6 +68,12 @@ def predict(
     loaded, problems = _opened(model), []
     if explain is not None and not loaded.has_attention:
         raise SerError(f"--explain: {loaded.name} has no attention layer that could be drawn.")
+    if classes is not None:
+        loaded = loaded.restricted([name.strip() for name in classes.split(",")])
+    if calibrate_on is not None:
+        clips = inputs.expand([str(calibrate_on)])
+        loaded = loaded.adapt(clips)
+        typer.echo(f"calibrated on {len(clips)} recordings in {calibrate_on}", err=True)
     answers: list[dict[str, Any]] = []
     drawn: tuple[str | bytes, Prediction] | None = None
     with contextlib.ExitStack() as stack:
@@ -229,12 +242,13 @@ def export(
     kinds = [name.strip() for name in formats.split(",")]
     for kind in sorted(set(kinds) - set(FILES)):
         raise unknown(f"--formats: no format {kind!r}", FILES, kind)
-    file, temperature, threshold = find_model(run), 1.0, 0.0
+    file, temperature, threshold, voices = find_model(run), 1.0, 0.0, None
     if file.is_dir() != (to is None) or not (to or page):
         what = "a bundle already: --page FOLDER" if file.is_dir() else "no bundle yet: --to FOLDER"
         raise SerError(f"{run}: {what} is what it can be exported with.")
     if to is not None:
         from ser.export.writer import export as write
+        from ser.export.writer import spread
 
         if calibrate is not None:
             from ser import evaluation, experiments, models
@@ -242,8 +256,10 @@ def export(
             classes = models.read_card(file)["classes"]
             predictions = experiments.predictions_of(calibrate)
             temperature, threshold = evaluation.calibrate(predictions, classes, right)
+            voices = spread(calibrate, classes, temperature)
             typer.echo(f"temperature {temperature:.2f}; uncertain below {100 * threshold:.0f} %")
-        write(file, to, kinds=kinds, half=half, temperature=temperature, threshold=threshold)
+        settings: Any = {"temperature": temperature, "threshold": threshold, "voices": voices}
+        write(file, to, kinds=kinds, half=half, **settings)
         if calibrate is not None and (calibrate / "metrics.json").is_file():
             from ser.export import card
 

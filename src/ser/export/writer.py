@@ -6,11 +6,16 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ser import models
+import pandas as pd
+
+from ser import evaluation, models
 from ser.config import AudioConfig, FeatureConfig, from_dict
+from ser.experiments import predictions_of
 from ser.export import graph
-from ser.inference import bundle
+from ser.export.card import UNHEARD
+from ser.inference import bundle, voice
 from ser.project import unknown, write_json, writing
 
 ORIGIN = (
@@ -25,13 +30,15 @@ def export(
     *,
     temperature: float = 1.0,
     threshold: float = 0.0,
+    voices: dict[str, Any] | None = None,
     kinds: Sequence[str] = tuple(bundle.FILES),
     half: bool = False,
 ) -> Path:
     """Make a bundle of a saved model, in place of an earlier one in its folder.
 
     Probabilities are divided by `temperature` in their logarithms; an answer below `threshold` is
-    called uncertain; `half` keeps large constants of the ONNX file in half precision.
+    called uncertain; `voices` is what `spread` gives; `half` keeps large constants of the ONNX file
+    in half precision.
     """
     model, card = models.load(model_file), models.read_card(model_file)
     audio = from_dict(AudioConfig, card["audio"], source=str(model_file))
@@ -56,6 +63,7 @@ def export(
         "window_s": features.n_frames * features.hop_length / audio.sample_rate_hz,
         "temperature": temperature,
         "threshold": threshold,
+        "voices": voices,
         "files": {
             kind: {
                 "file": bundle.FILES[kind],
@@ -73,3 +81,19 @@ def export(
     for kind in set(bundle.FILES) - set(kinds):
         (folder / bundle.FILES[kind]).unlink(missing_ok=True)
     return folder
+
+
+def spread(report: Path, classes: Sequence[str], temperature: float) -> dict[str, Any]:
+    """Learn how answers about unheard voices spread, about unheard corpora where there is a report.
+
+    `ser.inference.Model.adapt` needs it; the report of unheard corpora lies beside `report`.
+    """
+    unheard = report.with_name(UNHEARD)
+    found = predictions_of(unheard if unheard.is_dir() else report)
+    found = evaluation.with_temperature(found, classes, temperature)
+    return voice.fit(
+        found[list(classes)].to_numpy(float),
+        pd.Index(list(classes)).get_indexer(pd.Index(found["label"])),
+        found["speaker"].to_numpy(str),
+        found["clip_id"].str.partition("/")[0].to_numpy(str),
+    )

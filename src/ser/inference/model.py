@@ -6,9 +6,10 @@ Importing this module imports neither TensorFlow nor librosa. A bundle never nee
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ser.audio import CLIPPED_FROM, open_any, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
-from ser.inference import bundle
+from ser.inference import bundle, voice
 from ser.inference.speech import find_speech, has_speech
 from ser.inference.windows import (
     WINDOW_S,
@@ -29,7 +30,7 @@ from ser.inference.windows import (
     segments_of,
 )
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, paths, read_json, shown
+from ser.project import MODEL_FILE, SerError, paths, read_json, shown, unknown
 
 Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
 
@@ -135,6 +136,106 @@ class Model:
         self._share_out = share_out
         self.classes: tuple[str, ...] = tuple(card["classes"])
         self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
+        self._voice: np.ndarray | None = None  # what `adapt` found, in logarithms
+
+    def _answer(self, samples: np.ndarray, rate: float) -> Heard:
+        """Hear one window, as this voice and these classes have it."""
+        found, weights = self._hear(samples, rate)
+        if self._voice is not None:
+            found = voice.shifted(found, self._voice)
+        if len(self.classes) < len(found):
+            found = found[self._places()]
+            found = found / max(float(found.sum()), voice.LEAST)
+        return found, weights
+
+    def _places(self) -> list[int]:
+        return [self.card["classes"].index(name) for name in self.classes]
+
+    def restricted(self, classes: Sequence[str]) -> Model:
+        """Make a model to which only some of its classes are possible.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Two or more of `classes`.
+
+        Returns
+        -------
+        Model
+            Its probabilities are this model's, divided by their sum.
+
+        Raises
+        ------
+        SerError
+            When a class is unknown, or fewer than two are given.
+
+        Examples
+        --------
+        >>> load_model().restricted(["angry", "sad", "neutral"]).classes  # doctest: +SKIP
+        ('angry', 'neutral', 'sad')
+        """
+        for name in classes:
+            if name not in self.classes:
+                raise unknown(f"no class {name!r}", self.classes, name)
+        if len(set(classes)) < 2:
+            raise SerError(
+                f"expected two classes or more, found {', '.join(classes) or 'none'}. Possible: "
+                f"{', '.join(self.classes)}."
+            )
+        model = copy.copy(self)
+        model.classes = tuple(name for name in self.classes if name in classes)
+        return model
+
+    def adapt(self, clips: Iterable[Any], *, neutral: Iterable[Any] = ()) -> Model:
+        """Make a model that knows a voice, or a way of recording, from clips that nobody labelled.
+
+        Few clips, or clips that one emotion explains, change little. Twenty of mixed emotion are
+        enough.
+
+        Parameters
+        ----------
+        clips : iterable
+            Recordings of one speaker, each as `predict` takes it; samples as ``(samples, rate)``.
+        neutral : iterable
+            More of them, known to be neutral, where that is a class.
+
+        Returns
+        -------
+        Model
+            Answers like this one without the offset of that voice. An earlier one is forgotten.
+
+        Raises
+        ------
+        SerError
+            When nobody speaks in any clip, or the model's card does not say how voices differ.
+
+        References
+        ----------
+        See `ser.inference.voice`.
+        """
+        if (spread := self.card.get("voices")) is None:
+            raise SerError(
+                f"{self.name or 'this model'}: its card does not say how voices differ. Take a "
+                "released model, or make a bundle with `ser export RUN --to FOLDER --calibrate "
+                "REPORT`."
+            )
+        plain = copy.copy(self)
+        plain.classes, plain._voice = tuple(self.card["classes"]), None
+        heard, known = [], []
+        place = plain.classes.index("neutral") if "neutral" in plain.classes else -1
+        for told, group in ((-1, clips), (place, neutral)):
+            for clip in group:
+                answer = plain.predict(*clip) if isinstance(clip, tuple) else plain.predict(clip)
+                if not answer.no_speech:
+                    heard.append(list(answer.probabilities.values()))
+                    known.append(told)
+        if not heard:
+            raise SerError("no speech to get used to: expected recordings of the voice.")
+        model = copy.copy(self)
+        model._voice = voice.offset(
+            np.array(heard), spread, np.array(known), np.array(self._places())
+        )
+        return model
 
     def predict(self, audio: Any, sample_rate_hz: float | None = None) -> Prediction:
         """Tell the emotion of one recording; of a long one, stretch by stretch too.
@@ -171,7 +272,7 @@ class Model:
         if in_windows:
             window_s = min(WINDOW_S, self.longest_s)
             stretches = [] if silent else find_speech(samples, rate)
-            segments = segments_of(self._hear, self.classes, samples, rate, stretches, window_s)
+            segments = segments_of(self._answer, self.classes, samples, rate, stretches, window_s)
         else:
             segments, attention = self._as_one(samples, rate, silent)
         probabilities = mean_of(segments, self.classes) if segments else {}
@@ -204,20 +305,25 @@ class Model:
     def _as_one(
         self, samples: np.ndarray, rate: float, silent: bool
     ) -> tuple[list[Segment], Attention | None]:
-        found, weights = self._hear(samples, rate)  # also refuses what is no sound
-        attention = None if weights is None else self._placed(weights)
-        # to listen for speech in all of it would take four times as long as answering
-        if silent or not has_speech(samples, rate):
+        stretches = [] if silent else find_speech(samples, rate)
+        begin_s = stretches[0][0] if stretches else 0.0
+        end_s = stretches[-1][1] if stretches else len(samples) / rate
+        found, weights = self._answer(  # also refuses what is no sound
+            samples[round(begin_s * rate) : round(end_s * rate)], rate
+        )
+        attention = None if weights is None else self._placed(weights, begin_s)
+        if silent or not (stretches or has_speech(samples, rate)):
             return [], attention
         answer = named(self.classes, found)
         return [Segment(0.0, len(samples) / rate, most_probable(answer), answer)], attention
 
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
         """Give the probabilities of one window, whatever the samples are."""
-        return named(self.classes, self._hear(samples, sample_rate_hz)[0])
+        return named(self.classes, self._answer(samples, sample_rate_hz)[0])
 
-    def _placed(self, weights: np.ndarray) -> Attention:
-        return weights, (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
+    def _placed(self, weights: np.ndarray, begin_s: float = 0.0) -> Attention:
+        centres = (np.arange(len(weights)) + 0.5) * self.longest_s / len(weights)
+        return weights, begin_s + centres
 
     @functools.cached_property
     def has_attention(self) -> bool:
@@ -264,7 +370,7 @@ class Model:
         samples, rate = open_any(audio, sample_rate_hz)[:2]
         if label is None:
             label = most_probable(self.hear(samples, rate))
-        return self._share_out(samples, rate, self.classes.index(label))
+        return self._share_out(samples, rate, self.card["classes"].index(label))
 
 
 def _of_keras(file: Path) -> Model:

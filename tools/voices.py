@@ -1,0 +1,197 @@
+"""How well a model gets used to a voice: clips of one speaker, unlabelled, against no adaptation.
+
+    python tools/voices.py
+
+Heads as in ``tools/unheard.py`` (its trial CHOSEN), each asked about a corpus it never heard.
+What adaptation knows about voices comes from the six other corpora, each answered by a head that
+heard neither it nor the corpus under test; the temperature too. Clips of a speaker are drawn for
+adaptation, and the speaker's other clips are scored with it and without. Writes
+``reports/tuning/voices/``: ``predictions.csv``, ``knowledge.json`` and, from those two alone where
+they are there, ``adaptation.csv``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import unheard
+from unheard import CLASSES, SEVEN, TRIALS
+
+from ser import evaluation
+from ser.inference import voice
+from ser.project import paths, read_json, shown, write_json, writing
+
+CHOSEN = "every corpus"
+COUNTS = (1, 2, 5, 10, 20, 50)
+N_DRAWS = 20  # of a corpus, at least two of a speaker
+LEFT = 5  # clips of a speaker that must be left to be scored
+MODES = ("balanced", "one emotion", "mostly neutral", "neutral, known")
+
+Knowledge = dict[str, Any]
+Adapt = Callable[[np.ndarray, "np.ndarray | None", Knowledge, np.ndarray], np.ndarray]
+
+
+def predict(home: Path) -> None:
+    """Predict every corpus unheard, and learn from the six others, that one unheard as well."""
+    table = unheard.clips()
+    trial = TRIALS[CHOSEN]
+    states = unheard.states_of(trial.encoder, trial.states, trial.window, "none")
+    frame = table[["clip_id", "speaker", "label", "corpus"]].assign(fold=0, seed=0)
+
+    def answers(name: str, ask: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
+        rows = (table["corpus"] == name).to_numpy()
+        found = frame[rows].assign(fold=SEVEN.index(name))
+        found[list(CLASSES)] = ask(states[rows])
+        return found
+
+    pairs = {}
+    for one, other in itertools.combinations(SEVEN, 2):
+        ask = unheard.without(trial, frozenset({one, other}))
+        pairs[one, other], pairs[other, one] = answers(other, ask), answers(one, ask)
+    tested, knowledge = [], {}
+    for name in SEVEN:
+        others = pd.concat([pairs[name, other] for other in SEVEN if other != name])
+        temperature = evaluation.fit_temperature(others, CLASSES)
+        others = evaluation.with_temperature(others, CLASSES, temperature)
+        spread = voice.fit(
+            others[list(CLASSES)].to_numpy(),
+            pd.Index(CLASSES).get_indexer(others["label"]),
+            others["speaker"].to_numpy(str),
+            others["corpus"].to_numpy(str),
+        )
+        knowledge[name] = {"temperature": temperature, "voices": spread}
+        tested.append(answers(name, unheard.without(trial, frozenset({name}))))
+        print(name, round(temperature, 2), flush=True)
+    found = pd.concat(tested).drop(columns="corpus")
+    found[list(CLASSES)] = found[list(CLASSES)].round(5)
+    with writing(home / "predictions.csv") as temporary:
+        found.to_csv(temporary, index=False)
+    write_json(home / "knowledge.json", knowledge)
+
+
+def draw(
+    labels: np.ndarray, mode: str, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Draw clips of a speaker, by place; None where there are not enough, or too few are left."""
+    places = rng.permutation(len(labels))
+    mixed = labels[places]
+    if mode == "balanced":
+        turn = pd.Series(mixed).groupby(mixed).cumcount().to_numpy()  # of its class
+        chosen = places[np.lexsort((np.arange(len(places)), turn))][:count]
+    elif mode == "mostly neutral":
+        n_neutral = round(0.8 * count)
+        plain, other = places[mixed == "neutral"][:n_neutral], places[mixed != "neutral"]
+        chosen = np.concatenate([plain, other[: count - n_neutral]])
+    else:
+        kinds = [name for name in np.unique(labels) if (labels == name).sum() >= count]
+        kinds = [name for name in kinds if mode == "one emotion" or name == "neutral"]
+        chosen = places[mixed == rng.choice(kinds)][:count] if kinds else places[:0]
+    if len(chosen) < count or len(labels) - count < LEFT:
+        return None
+    return chosen, np.setdiff1d(places, chosen)
+
+
+def by_voice(
+    values: np.ndarray, known: np.ndarray | None, spread: Knowledge, possible: np.ndarray
+) -> np.ndarray:
+    """Adapt as `ser.inference.Model.adapt` does."""
+    return voice.offset(values, spread, known, possible)
+
+
+def by_equal_shares(
+    values: np.ndarray, _known: np.ndarray | None, _spread: Knowledge, possible: np.ndarray
+) -> np.ndarray:
+    """Shift until every possible class is as probable as every other over the clips."""
+    found = np.zeros(values.shape[1])
+    for _ in range(20):
+        now = voice.shifted(values, found)[:, possible]
+        found[possible] += np.log((now / now.sum(axis=1, keepdims=True)).mean(axis=0))
+        found[possible] -= found[possible].mean()
+    return found
+
+
+ADAPTATIONS: dict[str, Adapt] = {"voice": by_voice, "equal shares": by_equal_shares}
+
+
+def decided(values: np.ndarray, truth: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    """Count decisions among the possible classes, ``(n_classes, n_classes)``."""
+    counts = np.zeros((len(CLASSES),) * 2)
+    np.add.at(counts, (truth, possible[values[:, possible].argmax(axis=1)]), 1)
+    return counts
+
+
+def recall(counts: np.ndarray) -> float:
+    """Give UAR in percent, of the classes that occur."""
+    there = counts.sum(axis=1) > 0
+    return 100 * float((np.diag(counts)[there] / counts.sum(axis=1)[there]).mean())
+
+
+def scores(
+    corpus: pd.DataFrame, spread: Knowledge, mode: str, count: int, possible: np.ndarray
+) -> dict[str, Any] | None:
+    """Score a corpus with each adaptation and without, on the same clips."""
+    totals = dict.fromkeys(("unadapted", *ADAPTATIONS), 0)
+    speakers = list(corpus.groupby("speaker"))
+    n_scored = 0
+    for number, (_, rows) in enumerate(speakers):
+        rng = np.random.default_rng([number, count, MODES.index(mode)])
+        values = rows[list(CLASSES)].to_numpy()
+        truth = pd.Index(CLASSES).get_indexer(rows["label"])
+        drawn = None
+        for _ in range(max(2, N_DRAWS // len(speakers))):
+            if (drawn := draw(rows["label"].to_numpy(str), mode, count, rng)) is None:
+                break
+            chosen, rest = drawn
+            known = truth[chosen] if mode == "neutral, known" else None
+            totals["unadapted"] += decided(values[rest], truth[rest], possible)
+            for name, adapt in ADAPTATIONS.items():
+                found = adapt(values[chosen], known, spread, possible)
+                answers = voice.shifted(values[rest], found)
+                totals[name] += decided(answers, truth[rest], possible)
+        n_scored += drawn is not None
+    if not n_scored:
+        return None
+    return {"speakers": n_scored, **{name: recall(counts) for name, counts in totals.items()}}
+
+
+def table_of(tested: pd.DataFrame, knowledge: dict[str, Knowledge]) -> Iterator[dict[str, Any]]:
+    """Give a row for every corpus, set of possible classes, mode and number of clips."""
+    for name, rows in tested.groupby(tested["clip_id"].str.partition("/")[0]):
+        known = knowledge[str(name)]
+        corpus = evaluation.with_temperature(rows, CLASSES, known["temperature"])
+        own = np.flatnonzero([label in set(rows["label"]) for label in CLASSES])
+        for (possible, places), mode, count in itertools.product(
+            {"all": np.arange(len(CLASSES)), "own": own}.items(), MODES, COUNTS
+        ):
+            row = {"corpus": name, "possible": possible, "clips are": mode, "clips": count}
+            if found := scores(corpus, known["voices"], mode, count, places):
+                yield {**row, **found}
+
+
+def main() -> int:
+    """Predict, unless that is done, and adapt."""
+    home = paths().reports / "tuning" / "voices"
+    if not (home / "knowledge.json").is_file():
+        predict(home)
+    tested = pd.read_csv(home / "predictions.csv")
+    rows = pd.DataFrame(table_of(tested, read_json(home / "knowledge.json")))
+    with writing(home / "adaptation.csv") as temporary:
+        rows.round(2).to_csv(temporary, index=False)
+    for name in ADAPTATIONS:
+        rows[name] -= rows["unadapted"]
+        gains = rows.pivot_table(
+            index=["possible", "clips are", "clips"], columns="corpus", values=name, sort=False
+        )
+        print(name, gains.assign(mean=gains.mean(axis=1)).round(1).to_string(), sep="\n")
+    print(f"written: {shown(home / 'adaptation.csv')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
