@@ -70,13 +70,15 @@ def predict(
         few = sys.maxsize if rows is not None and output is None and out.isatty() else FEW + 1
         for name in show.with_progress(names, from_n=few):
             try:
-                audio = sys.stdin.buffer.read() if name == inputs.STDIN else name
+                audio = inputs.piped() if name == inputs.STDIN else name
                 answer = loaded.predict(audio)
-            except SerError as error:
-                problems.append(str(error))
-                answers.append({"file": name, "error": str(error)})
+            except (SerError, MemoryError) as error:
+                said = str(error) or "there is not enough memory for it."
+                said = said if name in said or name == inputs.STDIN else f"{name}: {said}"
+                problems.append(said)
+                answers.append({"file": name, "error": said})
                 if rows is not None:
-                    rows.fail(name, str(error))
+                    rows.fail(name, said)
                 continue
             drawn = audio, answer
             answers.append({"file": name, **answer.as_dict()})
@@ -126,7 +128,7 @@ def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any)
     from ser.audio import open_any
     from ser.project import writing
 
-    samples, rate, _ = open_any(audio, None)
+    samples, rate, _ = open_any(audio, None, model.audio.sample_rate_hz)
     figures: dict[Path, Any] = {}
     with plots.style():
         if plot is not None:

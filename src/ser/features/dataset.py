@@ -24,6 +24,7 @@ from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl
+from ser.formats import Limits
 from ser.project import SerError, alone, paths, some, write_json
 
 CHUNK_CLIPS = 16
@@ -301,7 +302,7 @@ def _compute_chunk(
 
 
 def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.ndarray:
-    recording = decode(path)
+    recording = decode(path, Limits(heard_hz=front_end.audio.sample_rate_hz))
     if recording.pcm_sha256 != key:
         raise SerError(f"{path}: changed since the metadata was made. Run `ser metadata` again.")
     rate = front_end.audio.sample_rate_hz

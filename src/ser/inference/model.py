@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.audio import CLIPPED_FROM, open_any, to_mono, to_waveform, warnings_about
+from ser.audio import clipped_share, loudest, open_any, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle
 from ser.inference.speech import find_speech, has_speech
@@ -162,7 +162,7 @@ class Model:
         >>> model.predict("my_voice.wav").label  # doctest: +SKIP
         'happy'
         """
-        samples, rate, truncated = open_any(audio, sample_rate_hz)
+        samples, rate, truncated = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)
         duration_s, mono = len(samples) / rate, to_mono(samples)
         notes = warnings_about(mono, truncated=truncated)
         notes += ["short"] * (duration_s < SHORT_S)
@@ -181,8 +181,8 @@ class Model:
         mixed = of_label_s < MIXED_BELOW * spoken_s
         notes += ["no speech"] * (not segments and not silent) + ["mixed"] * mixed
         facts = {
-            "loudest": 100 * np.abs(mono - mono.mean()).max(),
-            "clipped": 100 * np.mean(np.abs(mono) >= CLIPPED_FROM),
+            "loudest": 100 * loudest(mono),
+            "clipped": 100 * clipped_share(mono),
             "seconds": duration_s,
             "share": 100 * of_label_s / (spoken_s or 1),
             "label": label,
@@ -243,7 +243,7 @@ class Model:
         SerError
             When the model has no attention layer.
         """
-        samples, rate = open_any(audio, sample_rate_hz)[:2]
+        samples, rate = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)[:2]
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
@@ -261,7 +261,7 @@ class Model:
                 "integrated gradients need the run or its .keras file; a bundle shows attention "
                 "only."
             )
-        samples, rate = open_any(audio, sample_rate_hz)[:2]
+        samples, rate = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)[:2]
         if label is None:
             label = most_probable(self.hear(samples, rate))
         return self._share_out(samples, rate, self.classes.index(label))
