@@ -25,7 +25,7 @@ from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_ha
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl
 from ser.formats import Limits
-from ser.project import SerError, alone, paths, some, write_json
+from ser.project import SerError, alone, paths, processes, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -318,7 +318,7 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
 def _pool(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
     """Start processes on this machine, or use those of a Dask scheduler."""
     if cluster is None:
-        with Parallel(n_jobs, return_as="generator", batch_size=1) as workers:
+        with processes(n_jobs, return_as="generator", batch_size=1) as workers:
             yield workers
         return
     try:

@@ -131,10 +131,10 @@ class Model:
         name: str = "",
         share_out: Callable[[np.ndarray, float, int], np.ndarray] | None = None,
     ) -> None:
-        self._hear, self.longest_s, self.card, self.name = hear, longest_s, card, name
+        self._answer, self.longest_s, self.card, self.name = hear, longest_s, card, name
         self._share_out = share_out
         self.classes: tuple[str, ...] = tuple(card["classes"])
-        self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
+        self.audio = from_dict(AudioConfig, card["audio"], source=f"{name}: its card")
 
     def predict(self, audio: Any, sample_rate_hz: float | None = None) -> Prediction:
         """Tell the emotion of one recording; of a long one, stretch by stretch too.
@@ -212,6 +212,17 @@ class Model:
         answer = named(self.classes, found)
         return [Segment(0.0, len(samples) / rate, most_probable(answer), answer)], attention
 
+    def _hear(self, samples: np.ndarray, sample_rate_hz: float) -> Heard:
+        """Ask the model, and see that it answers with probabilities: anybody may have made it."""
+        found, weights = self._answer(samples, sample_rate_hz)
+        n = len(self.classes)
+        if found.shape != (n,) or not found.min() >= 0 or not abs(found.sum() - 1) < 0.01:
+            raise SerError(
+                f"{self.name}: expected {n} probabilities that sum to 1, found "
+                f"{found.shape} with the sum {found.sum():.3g}. Export or train the model again."
+            )
+        return found, weights
+
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
         """Give the probabilities of one window, whatever the samples are."""
         return named(self.classes, self._hear(samples, sample_rate_hz)[0])
@@ -277,8 +288,15 @@ def _of_keras(file: Path) -> Model:
 
     plain = models.load(file)
     network = models.with_attention(plain)
-    audio = from_dict(AudioConfig, card["audio"], source="the model's card")
-    config = from_dict(FeatureConfig, card["features"], source="the model's card")
+    audio = from_dict(AudioConfig, card["audio"], source=f"{file}: its card")
+    config = from_dict(FeatureConfig, card["features"], source=f"{file}: its card")
+    rows = (config.n_rows, len(extraction.feature_names(config)))
+    taken, n_classes = plain.input_shape[1:], plain.output_shape[-1]
+    if taken not in (rows, (None, rows[1])) or n_classes != len(card["classes"]):
+        raise SerError(
+            f"{file}: its card says features {rows} to {len(card['classes'])} classes, its layers "
+            f"{taken} to {n_classes}. Train it again."
+        )
 
     def hear(samples: np.ndarray, rate: float) -> Heard:
         rows = extraction.compute(samples, rate, audio, config)

@@ -42,7 +42,7 @@ def _detector() -> InferenceSession:
 
 def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """Tell how probable speech is, every 32 ms."""
-    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ).astype(np.float32)
+    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
     state = cell = np.zeros((1, 1, 128), np.float32)
     found = [np.zeros(0, np.float32)]
     for first in range(0, len(mono), AT_ONCE * CHUNK):
