@@ -341,40 +341,45 @@ def files() -> dict[str, Any]:
         return one_by_one((home / name for name in names), model.predict)
 
 
+HEARD = """
+import resource, sys, time
+from ser.audio import decode
+from ser.inference.model import load_model
+from ser.inference.sandbox import LIMITS
+from ser.project import AudioError
+model = load_model(sys.argv[2])
+began_s = time.process_time()
+try:
+    model.predict(decode(sys.argv[1], LIMITS))
+except AudioError:
+    pass
+print(time.process_time() - began_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+"""
+
+
 def hard_files() -> dict[str, Any]:
-    """Give small files that claim or unpack to gigabytes to the process that decodes uploads."""
+    """Hear small files that claim or unpack to gigabytes as the page does; count core seconds."""
     from test_hard_files import claiming, silence
 
-    from ser.inference.model import load_model
-    from ser.inference.sandbox import decode_aside
-    from ser.project import SerError
-
-    model, failures, longest_s = load_model(SMALL), 0, 0.0
+    found = []
     with folder() as home:
-        paths = [
-            claiming(home / "claims-hour.flac", 655_350, 8, 3_599),
+        for path in (
+            claiming(home / "claims-an-hour.flac", 655_350, 8, 3_599),
             claiming(home / "claims-119-s.flac", 655_350, 8, 119),
             silence(home / "655-khz.flac", 655_350, 1, 119),
             silence(home / "8-channels.flac", 96_000, 8, 119),
             silence(home / "48-khz.flac", 48_000, 2, 119),
-        ]
-        decode_aside(silence(home / "first.flac", 8_000, 1, 1))  # the process begins
-        before_mb = psutil.Process().memory_info().rss / 1e6
-        most_mb = 0.0
-        for path in paths:
-            began_s = time.monotonic()
-            with contextlib.suppress(SerError):
-                model.predict(decode_aside(path))
-            seconds = time.monotonic() - began_s
-            most_mb = max(most_mb, psutil.Process().memory_info().rss / 1e6)
-            longest_s = max(longest_s, seconds)
-            failures += seconds > LONGEST_S
-        return {
-            "tried": len(paths),
-            "failures": failures + (most_mb > MOST_MB),
-            "longest_s": round(longest_s, 2),
-            "more_memory_mb": round(most_mb - before_mb),
-        }
+        ):
+            command = [sys.executable, "-c", HEARD, str(path), str(SMALL)]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            found.append([float(value) for value in said.split()])
+            print(f"{path.name}: {found[-1]}", flush=True)
+    return {
+        "tried": len(found),
+        "failures": sum(seconds > LONGEST_S or mb > MOST_MB for seconds, mb in found),
+        "longest_core_s": round(max(seconds for seconds, _ in found), 2),
+        "memory_mb": round(max(mb for _, mb in found)),
+    }
 
 
 def bundles() -> dict[str, Any]:
