@@ -92,11 +92,11 @@ def bundles(source: Path, folder: Path, number: int, seed: int = 0):
         elif way == 2:
             (place / FILES["onnx"]).write_bytes(damaged(graph, rng))
         else:
-            _with_graph(place, damaged(graph, rng))
+            with_graph(place, damaged(graph, rng))
         yield place
 
 
-def _with_graph(place, graph, **more):
+def with_graph(place, graph, **more):
     """Put another graph into a bundle, as its maker would."""
     import hashlib
 
