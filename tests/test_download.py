@@ -1,6 +1,7 @@
 """Downloads against a real HTTP server on this machine, which can misbehave on request."""
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -83,6 +84,18 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.isdigit():
             self.plain(int(behaviour))
             return
+        if behaviour == "circle":
+            self.server.behaviours.append("circle")
+            self.plain(302, location=self.path)
+            return
+        if behaviour == "endless":
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                while not self.server.gate.is_set():
+                    self.wfile.write(bytes(100_000))
+            return
         body = self.server.body
         start = int(asked[6:-1]) if asked and behaviour != "ignore range" else 0
         if start >= len(body):
@@ -155,7 +168,11 @@ def describe(server_url: str, body: bytes, **changes):
         size_bytes=len(body),
     )
     archive = archive._replace(**changes)
-    return dataclasses.replace(savee.CORPUS, archives=(archive,), n_clips=len(NAMES))
+    stems = "\n".join(Path(name).stem for name in NAMES)
+    sha256 = hashlib.sha256(stems.encode()).hexdigest()
+    return dataclasses.replace(
+        savee.CORPUS, archives=(archive,), n_clips=len(NAMES), names_sha256=sha256
+    )
 
 
 @pytest.fixture
@@ -255,6 +272,23 @@ def test_a_part_that_was_there_before(server, publish, raw, kind):
     get()
     assert_complete(raw)
     assert len(server.seen) == (0 if kind == "whole" else 2)
+
+
+def test_more_than_was_announced_is_not_received(server, publish, raw):
+    server.behaviours = ["endless"]
+    with one_line(f"savee.zip: more than the {len(server.body):,} bytes", "has been deleted"):
+        get()
+    server.gate.set()
+    assert list((raw / ".savee-download").iterdir()) == []
+    get()
+    assert_complete(raw)
+
+
+def test_a_circle_of_addresses_is_named_at_once(server, publish, raw):
+    server.behaviours = ["circle"]
+    with one_line(f"savee.zip: 127.0.0.1:{server.server_port} sends from one address to the next"):
+        get()
+    assert len(server.seen) < 50
 
 
 def test_no_network(publish, raw):
@@ -363,8 +397,9 @@ BAD_CRC[300_000] ^= 0xFF
         (b"<html>Sign in</html>", "expected a zip file"),
         (bytes(BAD_CRC), "damaged one (Bad CRC-32"),
         (zipped({NAMES[0]: b"x", "__MACOSX/ALL/DC_a02.wav": b"y"}), "holds 1 of 8 clips"),
+        (zipped({f"ALL/JK_d{n:02d}.wav": b"x" for n in range(1, 9)}), "holds other clips"),
     ],
-    ids=["up", "absolute", "up from within", "drive", "page", "damaged", "too few"],
+    ids=["up", "absolute", "up from within", "drive", "page", "damaged", "too few", "others"],
 )
 def test_a_bad_archive_leaves_nothing_behind(server, publish, raw, body, words):
     server.body = body

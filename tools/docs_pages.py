@@ -134,7 +134,23 @@ def numbers() -> dict[str, str]:
         "times_real_time": f"{bench['times_real_time']:.0f}",
         "n_recipes": str(len(recipes.RECIPES)),
         "n_protocols": str(len(protocols.PROTOCOLS)),
+        "reliability": reliability(),
     }
+
+
+def reliability() -> str:
+    """Say how often what was tried, and what failed."""
+    found = read_json(REPORTS / "reliability.json")
+    of_commands = found.pop("kills", {}).items()
+    rows = [
+        (f"`ser {name}` killed", count["kills"], count["processes_left"] + count["differences"])
+        for name, count in of_commands
+    ]
+    rows += [
+        (f"{name.replace('_', ' ')} tried", count["tried"], count["failures"])
+        for name, count in found.items()
+    ]
+    return table(("what", "how often", "failures"), rows)
 
 
 def try_it(*, with_page: bool) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.util
 import io
 import numbers
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ import soxr
 
 from ser import formats
 from ser.config import AudioConfig
+from ser.formats import LOUDEST, Gathering, Limits
 from ser.project import AudioError
 
 MIN_DURATION_S = 0.05  # about four periods of the lowest male voice
-MAX_DURATION_S = 3_600.0
 SILENCE_DBFS = -70.0
 CLIPPED_FROM = 0.999  # of full scale
 TRIM_FRAME, TRIM_HOP = 2_048, 512  # samples that trimming looks at, and steps on by
@@ -36,16 +35,20 @@ LFS_HEADER = b"version https://git-lfs"
 # what libsndfile notes where the sound is shorter than its header says
 CUT_SHORT = re.compile(r"\b(?:data|SSND) : (\d+) \(should be \d+\)|lacks an end-of-stream bit")
 STREAMED = 0x7FFF_0000  # bytes; what writes into a pipe claims so many, or more
+AT_ONCE = 1 << 20  # values
+MOST_BYTES = 400_000_000  # of an MP3, or from a pipe: these are held in memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """What a file holds, before anything is changed."""
+    """What a file holds, before anything is changed; of a large one, what is heard of it."""
 
     samples: np.ndarray
     sample_rate_hz: int
     pcm_sha256: str
     truncated: bool = False  # its header claims more than there is
+    file_rate_hz: int = 0  # of the file itself
+    n_channels: int = 0
 
     @property
     def duration_s(self) -> float:
@@ -72,15 +75,14 @@ if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
     keep_compiled((Path(_librosa.origin).parent / "core" / "__pycache__", _home))
 
 
-def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Recording:
-    """Read an audio file as it is; AudioError where it is longer than may be."""
+def decode(path: Path | str | bytes, limits: Limits = Limits()) -> Recording:  # noqa: B008
+    """Read an audio file as it is; AudioError where it is larger than may be."""
     source: Any
-    truncated = False
     if isinstance(path, bytes):
-        source, head = io.BytesIO(path), path[:64]
-        path = Path("standard input")
-        if not head:
+        data, path = path, Path("standard input")
+        if not data:
             raise AudioError("standard input: no bytes came. Pipe a recording in, such as a WAV.")
+        source, head = io.BytesIO(data), data[:64]
     else:
         path = Path(path)
         source = os.fsencode(path) if os.name == "posix" else path
@@ -90,29 +92,55 @@ def decode(path: Path | str | bytes, *, longest_s: float = MAX_DURATION_S) -> Re
             f"{path}: this is a Git LFS pointer, not the recording itself. Run `git lfs pull` in "
             "that checkout, or download the corpus again with `ser data download`."
         )
+    if head.startswith(b"ID3"):
+        source = io.BytesIO(_without_tags(_content(source, path)))
     try:
         with soundfile.SoundFile(source) as file:
-            rate, frames = file.samplerate, file.frames
-            formats.check_length(path, frames / rate, longest_s)
+            limits.check(path, file.frames, file.samplerate, file.channels, so_far=False)
+            kept = Gathering(path, file.samplerate, file.channels, limits)
             if file.format == "MP3":
-                data = source.getvalue() if isinstance(source, io.BytesIO) else path.read_bytes()
-                samples, truncated = _read_mp3(data, longest_s)
+                truncated = _read_mp3(_content(source, path), kept)
             else:
-                samples = file.read(int(longest_s * rate) + 1, dtype="float32", always_2d=True)
+                for block in _blocks(file, max(1, AT_ONCE // file.channels)):
+                    kept.add(block)
                 truncated = any(
                     int(claimed or 0) < STREAMED for claimed in CUT_SHORT.findall(file.extra_info)
                 )
-            formats.check_length(path, len(samples) / rate, longest_s, so_far=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
-        reason = str(error).split("': ")[-1].strip().rstrip(".")
-        samples, rate, truncated = formats.decode(source, path, reason, longest_s)
+        reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        kept, truncated = formats.decode(source, path, reason, limits)
+    samples, sha256 = kept.whole()
     if not len(samples):
         raise AudioError(f"{path}: holds no samples. Record or export it again.")
-    if not np.isfinite(samples).all():
+    rate = kept.sample_rate_hz
+    return Recording(samples, rate, sha256, truncated, kept.rate, kept.channels)
+
+
+def _blocks(file: soundfile.SoundFile, step: int) -> Iterator[np.ndarray]:
+    while len(block := file.read(step, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _content(source: Any, path: Path) -> bytes:
+    if isinstance(source, io.BytesIO):
+        return source.getvalue()
+    if (size := path.stat().st_size) > MOST_BYTES:
+        most = f"{MOST_BYTES / 1e6:.0f} MB"
         raise AudioError(
-            f"{path}: holds NaN or infinite samples. Export it again as 16-bit PCM or FLAC."
+            f"{path}: an MP3 of {size / 1e6:,.0f} MB; at most {most} are read. Cut it."
         )
-    return Recording(samples, rate, _pcm_sha256(samples, rate), truncated)
+    return path.read_bytes()
+
+
+def _without_tags(data: bytes) -> bytes:
+    """Leave the ID3 tags before a recording out: of a chain of them, mpg123 reports every one."""
+    at = 0
+    while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
+        size = 0
+        for byte in data[at + 6 : at + 10]:
+            size = size << 7 | byte & 127
+        at += 10 + size + (10 if data[at + 5] & 16 else 0)
+    return data[at:]
 
 
 class _Longer(io.BytesIO):
@@ -128,10 +156,13 @@ class _Longer(io.BytesIO):
         return super().tell() * (100 if self.asked_for_end else 1)
 
 
-def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, float, bool]:
+def open_any(
+    audio: Any, sample_rate_hz: float | None, heard_hz: float = Limits.heard_hz
+) -> tuple[np.ndarray, float, bool]:
     """Take a file, its content or samples; say whether a file holds less than its header says."""
     if isinstance(audio, (str, bytes, os.PathLike)):
-        audio = decode(audio if isinstance(audio, bytes) else Path(audio))
+        limits = Limits(heard_hz=heard_hz)
+        audio = decode(audio if isinstance(audio, bytes) else Path(audio), limits)
     if isinstance(audio, Recording):
         return audio.samples, float(audio.sample_rate_hz), audio.truncated
     if sample_rate_hz is None:
@@ -140,7 +171,7 @@ def open_any(audio: Any, sample_rate_hz: float | None) -> tuple[np.ndarray, floa
     return np.asarray(audio), float(sample_rate_hz), False
 
 
-def _read_mp3(data: bytes, longest_s: float) -> tuple[np.ndarray, bool]:
+def _read_mp3(data: bytes, kept: Gathering) -> bool:
     """Read all of an MP3, and say whether its header claims more.
 
     Where no header holds its length, libsndfile takes the bit rate of the first frame for that of
@@ -148,12 +179,9 @@ def _read_mp3(data: bytes, longest_s: float) -> tuple[np.ndarray, bool]:
     """
     is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
     with soundfile.SoundFile(io.BytesIO(data) if is_counted else _Longer(data)) as file:
-        most, step = int(longest_s * file.samplerate), 60 * file.samplerate
-        parts = [file.read(step, dtype="float32", always_2d=True)]
-        while len(parts[-1]) == step and len(parts) * step <= most:
-            parts.append(file.read(step, dtype="float32", always_2d=True))
-        samples = np.concatenate(parts)
-        return samples, is_counted and file.frames - len(samples) > 0.1 * file.samplerate
+        for block in _blocks(file, 60 * file.samplerate):  # shorter ones change samples
+            kept.add(block)
+        return is_counted and file.frames - kept.frames > 0.1 * file.samplerate
 
 
 def _read_head(path: Path) -> bytes:
@@ -177,12 +205,6 @@ def _read_head(path: Path) -> bytes:
     if not head:
         raise AudioError(f"{path}: the file is empty (0 bytes). Record or copy it again.")
     return head
-
-
-def _pcm_sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
-    digest = hashlib.sha256(f"{sample_rate_hz} {samples.shape[1]} ".encode())
-    digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
-    return digest.hexdigest()
 
 
 def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.ndarray:
@@ -240,9 +262,10 @@ def to_mono(samples: Any) -> np.ndarray:
     elif array.dtype.kind == "i":
         array = array.astype(np.float64) / -float(np.iinfo(array.dtype).min)
     with np.errstate(over="ignore", invalid="ignore"):
-        mono = array if array.ndim == 1 else array.mean(axis=1)
-        mono = np.ascontiguousarray(mono, dtype=np.float32)
-    if not np.isfinite(mono).all():
+        if array.ndim == 2:
+            array = array[:, 0] if array.shape[1] == 1 else array.mean(axis=1)
+        mono = np.ascontiguousarray(array, dtype=np.float32)
+    if not -LOUDEST <= mono.min() <= mono.max() <= LOUDEST:
         raise AudioError(
             "the samples hold NaN, infinite or huge values. Floats are taken as -1 to 1: divide by "
             "the full scale, and replace what is not a number."
@@ -252,7 +275,7 @@ def to_mono(samples: Any) -> np.ndarray:
 
 def load(path: Path | str, config: AudioConfig) -> np.ndarray:
     """Read a file as the waveform that features are computed from."""
-    recording = decode(path)
+    recording = decode(path, Limits(heard_hz=config.sample_rate_hz))
     try:
         return to_waveform(recording.samples, recording.sample_rate_hz, config)
     except AudioError as error:
@@ -265,14 +288,25 @@ def peak_dbfs(samples: np.ndarray) -> float:
     return 20.0 * float(np.log10(peak)) if peak > 0 else float("-inf")
 
 
+def loudest(samples: np.ndarray) -> float:
+    """Find the sample that is furthest from the middle of its channel, without a copy of all."""
+    middle = np.mean(samples, axis=0)
+    return float(np.max([samples.max(axis=0) - middle, middle - samples.min(axis=0)]))
+
+
+def clipped_share(samples: np.ndarray) -> float:
+    """Tell how many of the samples are at full scale, 0 to 1."""
+    return float(np.mean((samples >= CLIPPED_FROM) | (samples <= -CLIPPED_FROM)))
+
+
 def warnings_about(samples: np.ndarray, *, truncated: bool = False) -> list[str]:
     """Name what makes a recording a poor basis for an answer."""
     found = []
-    level = peak_dbfs(samples - np.mean(samples, axis=0, keepdims=True))
+    level = peak_dbfs(np.array(loudest(samples)))
     if level < SILENCE_DBFS:
         found.append("silent")
     elif level < -40.0:
         found.append("quiet")
-    if np.mean(np.abs(samples) >= CLIPPED_FROM) > 1e-3:
+    if clipped_share(samples) > 1e-3:
         found.append("clipped")
     return found + ["truncated"] * truncated

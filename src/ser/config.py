@@ -468,7 +468,7 @@ def _up_to_date(values: dict[str, Any]) -> dict[str, Any]:
         kept = {k: v for k, v in training.items() if k not in _GONE or v != _GONE[k]}
         values["training"] = kept
     model = values.get("model")
-    if isinstance(model, dict) and model.get("architecture") in _RENAMED:
+    if isinstance(model, dict) and str(model.get("architecture")) in _RENAMED:
         name, more = _RENAMED[model["architecture"]]
         options = {**more, **model.get("options", {})}
         if options.get("join") == "concatenate":  # the only way there is now

@@ -1,11 +1,14 @@
-"""Which files are recordings; those of phones, browsers and cameras, which libsndfile refuses.
+"""Which files are recordings, how large they may be, and those that libsndfile refuses.
 
-PyAV brings FFmpeg's libraries for these. It is an extra, and imported only when such a file comes.
+PyAV brings FFmpeg's libraries for those of phones, browsers and cameras. It is an extra, and
+imported only when such a file comes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import io
 import shlex
 import time
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 
 from ser.project import AudioError
 
@@ -50,14 +54,99 @@ ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that
 WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses how long these are from their bit rate
 LOST_S = 0.5  # less than this is the padding of an encoder
 MAX_CHANNELS = 7  # of eight and more, PyAV 18 counts planes beyond the end of the array (a crash)
-MAX_BYTES = 2_000_000_000  # of decoded samples
 TIMEOUT_S = 120.0
+LARGE_BYTES = 64_000_000  # of decoded samples; of a larger recording only what is heard is kept
+LOUDEST = 16.0  # 24 dB over full scale: no recorder goes further, and no mixing desk
 
-Decoded = tuple[np.ndarray, int, bool]
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How large a recording may be.
+
+    A large one is brought to one channel of `heard_hz` while it is read: an hour takes no more
+    memory than that.
+    """
+
+    longest_s: float = 3_600.0
+    most_values: int = 2_000_000_000  # frames × channels
+    heard_hz: float = 24_000.0
+
+    def check(self, path: Path, frames: int, rate: float, channels: int, *, so_far: bool) -> None:
+        """Refuse what is larger than it may be, as its header says or as was read so far."""
+        seconds, more = frames / rate, "more than " if so_far else ""
+        if seconds >= 1e6 and not so_far:
+            return  # a header that is wrong
+        if seconds > self.longest_s:
+            unit_s, unit = (60, "minutes") if self.longest_s > 600 else (1, "s")
+            most = f"{self.longest_s / unit_s:.0f} {unit}"
+            found = more + most if so_far else f"{seconds / unit_s:.0f} {unit}"
+            raise AudioError(f"{path}: {found} long; at most {most} are read. Cut it into parts.")
+        if frames * channels > self.most_values:
+            found = f"{seconds:,.0f} s of {rate:,.0f} Hz in {channels} channels"
+            raise AudioError(
+                f"{path}: {more}{found}; at most {self.most_values / 1e6:,.0f} million samples are "
+                "read. Mix it down to one channel, or bring it to 48 kHz."
+            )
 
 
-def decode(source: Any, path: Path, reason: str, longest_s: float) -> Decoded:
-    """Read what libsndfile refused for a reason: samples, their rate, whether some are missing."""
+class Gathering:
+    """What is kept of a recording whose samples come in blocks (n_frames, n_channels)."""
+
+    def __init__(self, path: Path, rate: int, channels: int, limits: Limits) -> None:
+        if not 1_000 <= rate <= 1_000_000:
+            raise AudioError(
+                f"{path}: expected a sample rate of 1,000 to 1,000,000 Hz, found {rate}."
+            )
+        self.path, self.rate, self.channels, self.limits = path, rate, channels, limits
+        self.frames, self.sample_rate_hz = 0, rate
+        self._blocks: list[np.ndarray] = []
+        self._resampled: soxr.ResampleStream | None = None
+        self._large = False
+        self._digest = hashlib.sha256(f"{rate} {channels} ".encode())
+
+    def add(self, block: np.ndarray) -> None:
+        """Take the next samples."""
+        self.frames += len(block)
+        self.limits.check(self.path, self.frames, self.rate, self.channels, so_far=True)
+        loudest = float(np.max(np.abs(block), initial=0.0))
+        if not np.isfinite(loudest):
+            raise AudioError(
+                f"{self.path}: holds NaN or infinite samples. Export it again as 16-bit PCM or "
+                "FLAC."
+            )
+        if loudest > LOUDEST:
+            raise AudioError(
+                f"{self.path}: expected samples of -1 to 1, found {loudest:.3g}. Divide them by "
+                "their full scale, and export it again as 16-bit PCM or FLAC."
+            )
+        self._digest.update(np.ascontiguousarray(block, dtype="<f4").data)
+        if not self._large and self.frames * self.channels * 4 > LARGE_BYTES:
+            self._large = True
+            if self.rate > self.limits.heard_hz:
+                self.sample_rate_hz = int(self.limits.heard_hz)
+                self._resampled = soxr.ResampleStream(
+                    self.rate, self.sample_rate_hz, 1, dtype="float32", quality="HQ"
+                )
+            self._blocks = [self._heard(earlier) for earlier in self._blocks]
+        self._blocks.append(self._heard(block) if self._large else block)
+
+    def _heard(self, block: np.ndarray) -> np.ndarray:
+        mono = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float32)
+        if self._resampled is not None:
+            mono = self._resampled.resample_chunk(np.ascontiguousarray(mono))
+        return mono[:, None]
+
+    def whole(self) -> tuple[np.ndarray, str]:
+        """Give all samples that are kept, and the hash of all that came."""
+        if self._resampled is not None:
+            last = self._resampled.resample_chunk(np.zeros(0, np.float32), last=True)
+            self._blocks.append(last[:, None])
+        blocks = self._blocks or [np.zeros((0, self.channels), np.float32)]
+        return np.concatenate(blocks) if len(blocks) > 1 else blocks[0], self._digest.hexdigest()
+
+
+def decode(source: Any, path: Path, reason: str, limits: Limits) -> tuple[Gathering, bool]:
+    """Read what libsndfile refused for a reason; say whether some of it is missing."""
     file = source if isinstance(source, io.BytesIO) else io.FileIO(source)
     with file:
         file.seek(0)
@@ -83,7 +172,7 @@ def decode(source: Any, path: Path, reason: str, longest_s: float) -> Decoded:
                     metadata_errors="replace",
                     timeout=TIMEOUT_S,
                 ) as container:
-                    return _read(container, path, longest_s, _claimed_by_asf(head))
+                    return _read(container, path, limits, _claimed_by_asf(head))
             except (av.FFmpegError, ValueError) as error:
                 if expected:
                     reason = (getattr(error, "strerror", "") or str(error)).rstrip(".")
@@ -109,7 +198,9 @@ def _claimed_by_asf(head: bytes) -> float:
     return 0.0 if at < 0 or flags & 1 else play_time / 1e7 - lead_ms / 1e3
 
 
-def _read(container: InputContainer, path: Path, longest_s: float, least_s: float) -> Decoded:
+def _read(
+    container: InputContainer, path: Path, limits: Limits, least_s: float
+) -> tuple[Gathering, bool]:
     """Decode the first audio stream; what is damaged in it is left out, and counted."""
     if not container.streams.audio:
         raise AudioError(f"{path}: holds no sound. Name a recording, or a video that has some.")
@@ -121,41 +212,30 @@ def _read(container: InputContainer, path: Path, longest_s: float, least_s: floa
     if stream.duration and stream.time_base:
         claimed_s = float(stream.duration * stream.time_base)
     claimed_s = 0.0 if container.format.name in WITHOUT_LENGTH else max(claimed_s, least_s)
-    check_length(path, claimed_s, longest_s)
-    kind, values, passed_s = (0, 0), bytearray(), 0.0
+    rate, channels = stream.codec_context.sample_rate or 1, stream.codec_context.channels or 1
+    limits.check(path, int(claimed_s * rate), rate, channels, so_far=False)
+    kept, kind, passed_s = None, (0, 0), 0.0
     end_s = time.monotonic() + TIMEOUT_S
     for lasts_s, frame in _frames(container):
         passed_s += lasts_s
+        if time.monotonic() > end_s:
+            raise AudioError(f"{path}: takes more than {TIMEOUT_S:.0f} s to decode. Cut it.")
         if frame is None:
             continue
         found = frame.sample_rate, frame.layout.nb_channels
-        rate, channels = kind = kind if values else found
-        if not 1_000 <= rate <= 1_000_000 or not 1 <= channels <= MAX_CHANNELS:
-            raise AudioError(
-                f"{path}: expected 1,000 to 1,000,000 Hz and at most {MAX_CHANNELS} channels, "
-                f"found {rate} Hz and {channels} channels."
-            )
+        if kept is None:
+            rate, channels = kind = found
+            if not 1 <= channels <= MAX_CHANNELS:
+                raise AudioError(
+                    f"{path}: expected at most {MAX_CHANNELS} channels, found {channels}. Mix it "
+                    "down."
+                )
+            kept = Gathering(path, rate, channels, limits)
         if found == kind:
-            values += _floats(frame).tobytes()
-        check_length(path, len(values) / (4 * channels * rate), longest_s, so_far=True)
-        if len(values) > MAX_BYTES or time.monotonic() > end_s:
-            raise AudioError(
-                f"{path}: takes more than {MAX_BYTES / 1e9:.0f} GB or {TIMEOUT_S:.0f} s to decode. "
-                "Cut it into parts."
-            )
-    if not values:
+            kept.add(_floats(frame))
+    if kept is None:
         raise ValueError("none of its sound is whole")
-    samples = np.frombuffer(values, np.float32).reshape(-1, channels)
-    return samples, rate, max(claimed_s, passed_s) - len(samples) / rate > LOST_S
-
-
-def check_length(path: Path, seconds: float, longest_s: float, *, so_far: bool = False) -> None:
-    """Refuse what is longer than it may be, as its header says or as was read so far."""
-    if longest_s < seconds < 1e6:  # more than that is a header that is wrong
-        unit_s, unit = (60, "minutes") if longest_s > 600 else (1, "s")
-        most = f"{longest_s / unit_s:.0f} {unit}"
-        found = f"more than {most}" if so_far else f"{seconds / unit_s:.0f} {unit}"
-        raise AudioError(f"{path}: {found} long; at most {most} are read. Cut it into parts.")
+    return kept, max(claimed_s, passed_s) - kept.frames / kept.rate > LOST_S
 
 
 def _frames(container: InputContainer) -> Iterator[tuple[float, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -61,6 +64,39 @@ def _misused(error: Exception) -> str:
     return f"{message}{'' if message[-1] in '.?!' else '.'} See `{command} --help`."
 
 
+@contextlib.contextmanager
+def _bounded_errors(most: int = 10_000) -> Iterator[None]:
+    """Let libraries write so many bytes to the error stream by themselves, and no more.
+
+    What Python writes there goes past this.
+    """
+    try:
+        if sys.stderr.fileno() != 2:
+            raise OSError
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # another stream: a test, a service
+        yield
+        return
+    come, go = os.pipe()
+    os.dup2(go, 2)
+    os.close(go)
+    before, sys.stderr = sys.stderr, os.fdopen(kept, "w", encoding="utf-8", errors="replace")
+
+    def pass_on() -> None:
+        left = most
+        while said := os.read(come, 65_536):
+            os.write(kept, said[: max(0, left)])
+            left -= len(said)
+
+    threading.Thread(target=pass_on, daemon=True).start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        sys.stderr = before
+
+
 def main() -> None:
     """Run the command; errors that users can mend are one line and exit code 2."""
     arguments = [word for word in sys.argv[1:] if word != "--debug"]  # wherever it stands
@@ -76,7 +112,8 @@ def main() -> None:
     try:
         if "" in arguments:
             raise SerError("an argument is empty, such as a variable of the shell that is not set.")
-        code = app(arguments, prog_name="ser", standalone_mode=False)
+        with _bounded_errors():
+            code = app(arguments, prog_name="ser", standalone_mode=False)
         if code == 130:  # Ctrl-C, as some versions of Typer say it
             raise typer.Abort
     except typer.Abort:

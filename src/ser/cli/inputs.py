@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ser.audio import MOST_BYTES
 from ser.corpora.folders import walk
 from ser.formats import SUFFIXES
-from ser.project import SerError, some
+from ser.project import AudioError, SerError, some
 
 STDIN = "-"
 
@@ -36,6 +38,15 @@ def expand(names: Sequence[str]) -> list[str]:
         else:
             found.append(name)
     return list(dict.fromkeys(found))
+
+
+def piped() -> bytes:
+    """Read a recording from standard input."""
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        most = f"{MOST_BYTES / 1e6:.0f} MB"
+        raise AudioError(f"standard input: more than {most} came. Save it to a file first.")
+    return data
 
 
 def summary(names: Sequence[str], n_answered: int, n_failed: int) -> str:

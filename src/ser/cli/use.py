@@ -68,12 +68,7 @@ def predict(
     loaded, problems = _opened(model), []
     if explain is not None and not loaded.has_attention:
         raise SerError(f"--explain: {loaded.name} has no attention layer that could be drawn.")
-    if classes is not None:
-        loaded = loaded.restricted([name.strip() for name in classes.split(",")])
-    if calibrate_on is not None:
-        clips = inputs.expand([str(calibrate_on)])
-        loaded = loaded.adapt(clips)
-        typer.echo(f"calibrated on {len(clips)} recordings in {calibrate_on}", err=True)
+    loaded = _fitted(loaded, classes, calibrate_on)
     answers: list[dict[str, Any]] = []
     drawn: tuple[str | bytes, Prediction] | None = None
     with contextlib.ExitStack() as stack:
@@ -84,13 +79,15 @@ def predict(
         few = sys.maxsize if rows is not None and output is None and out.isatty() else FEW + 1
         for name in show.with_progress(names, from_n=few):
             try:
-                audio = sys.stdin.buffer.read() if name == inputs.STDIN else name
+                audio = inputs.piped() if name == inputs.STDIN else name
                 answer = loaded.predict(audio)
-            except SerError as error:
-                problems.append(str(error))
-                answers.append({"file": name, "error": str(error)})
+            except (SerError, MemoryError) as error:
+                said = str(error) or "there is not enough memory for it."
+                said = said if name in said or name == inputs.STDIN else f"{name}: {said}"
+                problems.append(said)
+                answers.append({"file": name, "error": said})
                 if rows is not None:
-                    rows.fail(name, str(error))
+                    rows.fail(name, said)
                 continue
             drawn = audio, answer
             answers.append({"file": name, **answer.as_dict()})
@@ -130,6 +127,19 @@ def _opened(choice: str | None) -> Model:
     return model
 
 
+def _fitted(model: Model, classes: str | None, calibrate_on: Path | None) -> Model:
+    """Leave the possible classes, and get used to a voice."""
+    from ser.cli import inputs
+
+    if classes is not None:
+        model = model.restricted([name.strip() for name in classes.split(",")])
+    if calibrate_on is not None:
+        clips = inputs.expand([str(calibrate_on)])
+        model = model.adapt(clips)
+        typer.echo(f"calibrated on {len(clips)} recordings in {calibrate_on}", err=True)
+    return model
+
+
 def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any) -> None:
     """Draw the last recording that was answered, into the images that are wanted."""
     if plot is None and explain is None:
@@ -140,7 +150,7 @@ def _draw(model: Model, audio: Any, answer: Prediction, plot: Any, explain: Any)
     from ser.audio import open_any
     from ser.project import writing
 
-    samples, rate, _ = open_any(audio, None)
+    samples, rate, _ = open_any(audio, None, model.audio.sample_rate_hz)
     figures: dict[Path, Any] = {}
     with plots.style():
         if plot is not None:

@@ -61,6 +61,8 @@ class Corpus:
     archives: tuple[Archive, ...] = ()
     # Speaker → (sex, age in years or None), where the documentation tells.
     demographics: Mapping[str, tuple[str, int | None]] = dataclasses.field(default_factory=dict)
+    # SHA-256 over the sorted names of all clips, a line each: what a whole copy must contain
+    names_sha256: str = ""
     labels: tuple[str, ...] = ()  # common ones where they exist; empty: only the files tell
     files: tuple[Path, ...] | None = None  # where a table lists them; None: all in the folder
 

@@ -57,6 +57,7 @@ CORPUS = SCHEME.corpus(
     title="Crowd-sourced Emotional Multimodal Actors Dataset",
     language="en",
     n_clips=7442,
+    names_sha256="4e980e1ad0e30318f900b5530226418434f3bc8e684c77a15cbf4996ae136fd2",
     licence="Open Database License (ODbL) 1.0; contents under the Database Contents License",
     citation=(
         "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova and R. Verma, CREMA-D: "

@@ -7,6 +7,7 @@ all, and a run that was killed is picked up by the next one.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -155,6 +156,13 @@ def _install(corpus: Corpus, source: str, target: Path, *, progress: bool) -> No
             raise SerError(
                 f"{corpus.name}: the archive holds {len(clips):,} of {corpus.n_clips:,} clips; it "
                 f"has been deleted. Run the same command again, or see {corpus.homepage}."
+            )
+        names = "\n".join(corpus.canonical(path) for path, _ in clips)
+        if corpus.names_sha256 not in ("", hashlib.sha256(names.encode()).hexdigest()):
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise SerError(
+                f"{corpus.name}: the archive holds other clips than the corpus that was published; "
+                f"it has been deleted. See {corpus.homepage}."
             )
         aside.replace(target)
         shutil.rmtree(incoming, ignore_errors=True)

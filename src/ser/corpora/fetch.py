@@ -78,6 +78,8 @@ class _Resuming:
             try:
                 self._receive()
                 break
+            except requests.TooManyRedirects as error:
+                raise SerError(f"{self.archive.filename}: {_in_a_circle(error)}") from error
             except (_BrokenError, requests.RequestException) as error:
                 failures = 0 if self._size() > most else failures + 1
                 most = max(most, self._size())
@@ -106,9 +108,18 @@ class _Resuming:
                 disable=not self.progress,
             )
             with bar, self.part.open("ab" if start else "wb") as file:
+                arrived, most = start, total or self.archive.size_bytes
                 for piece in answer.iter_content(_PIECE_BYTES):
+                    if most and (arrived := arrived + len(piece)) > most:
+                        break
                     file.write(piece)
                     bar.update(len(piece))
+        if most and arrived > most:
+            self.part.unlink()
+            raise SerError(
+                f"{self.archive.filename}: more than the {most:,} bytes that were announced; it "
+                f"has been deleted. {AGAIN}"
+            )
         if self._size() < total:
             raise _BrokenError(f"the transfer broke off after {self._size():,} of {total:,} bytes")
 
@@ -145,6 +156,11 @@ class _Resuming:
         return f"{reason}. {AGAIN}"
 
 
+def _in_a_circle(error: requests.TooManyRedirects) -> str:
+    host = urlsplit(error.response.url if error.response is not None else "").netloc
+    return f"{host} sends from one address to the next without end. Try again later."
+
+
 def fetch_from_kaggle(dataset: str, folder: Path, *, progress: bool = True) -> Path:
     """Download a data set, ``owner/name``, as one zip file through Kaggle's official client."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,6 +171,8 @@ def fetch_from_kaggle(dataset: str, folder: Path, *, progress: bool = True) -> P
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         raise SerError(f"{dataset}: {_refusal(status)}") from error
+    except requests.TooManyRedirects as error:
+        raise SerError(f"{dataset}: {_in_a_circle(error)}") from error
     except requests.RequestException as error:
         raise SerError(
             f"{dataset}: Kaggle cannot be reached, or broke off the transfer. {AGAIN}"

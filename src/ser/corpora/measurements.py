@@ -48,8 +48,8 @@ def measure(path: Path) -> AudioFacts | Problem:
         return Problem(path, str(error).removeprefix(f"{path}: "))
     return AudioFacts(
         duration_s=recording.duration_s,
-        sample_rate_hz=recording.sample_rate_hz,
-        n_channels=recording.samples.shape[1],
+        sample_rate_hz=recording.file_rate_hz,
+        n_channels=recording.n_channels,
         peak_dbfs=audio.peak_dbfs(recording.samples),
         pcm_sha256=recording.pcm_sha256,
         flags=tuple(sorted(audio.warnings_about(heard, truncated=recording.truncated))),

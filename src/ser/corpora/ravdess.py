@@ -45,6 +45,7 @@ CORPUS = SCHEME.corpus(
     title="Ryerson Audio-Visual Database of Emotional Speech and Song",
     language="en",
     n_clips=1440,
+    names_sha256="fadd49d0b453b09e6350bfdaef59105fabd71f1c7deb26df2853abd4f43eea94",
     licence="CC BY-NC-SA 4.0: non-commercial use, share alike",
     citation=(
         "S. R. Livingstone and F. A. Russo, The Ryerson Audio-Visual Database of Emotional "

@@ -30,6 +30,7 @@ CORPUS = SCHEME.corpus(
     title="Surrey Audio-Visual Expressed Emotion",
     language="en",
     n_clips=480,
+    names_sha256="7bdb2ba44e53c94916e3a7a7197880c4c5309cf0a825135a2c662241cafd467a",
     licence="Research use only; may not be redistributed",
     citation=(
         "S. Haq and P. J. B. Jackson, Multimodal Emotion Recognition, in W. Wang (ed.), Machine "

@@ -27,6 +27,7 @@ CORPUS = SCHEME.corpus(
     title="Toronto Emotional Speech Set",
     language="en",
     n_clips=2800,
+    names_sha256="573c91117f2789c05b4e998bb33e6a05b2f98a36bd7792c39edf4227e1e7eb3f",
     licence="CC BY-NC-ND 4.0: non-commercial use, no derivatives",
     citation=(
         "M. K. Pichora-Fuller and K. Dupuis, Toronto emotional speech set (TESS), Borealis, "

@@ -23,7 +23,7 @@ from ser.corpora.folders import accounted
 from ser.experiments import protocols
 from ser.experiments.plans import PARTS, Plan, plan
 from ser.experiments.reports import report
-from ser.experiments.units import finish, is_done, work
+from ser.experiments.units import claimed, finish, is_done, work
 from ser.features import dataset
 from ser.models import backend
 from ser.project import MODEL_FILE, shown, writing
@@ -101,12 +101,20 @@ def _prepared(plan: Plan, folds: Sequence[int], *, n_jobs: int, progress: bool) 
 def _train(
     plan: Plan, fold: int, seed: int, *, every: int = 5, n_jobs: int = -1, tensorboard: bool = False
 ) -> Path:
-    """Train and test a unit whose features are there."""
+    """Train and test a unit whose features are there, unless that was done before."""
+    folder = plan.run_folder(fold, seed)
+    with claimed(folder) as done:
+        if not done:
+            _fit(plan, fold, seed, every=every, n_jobs=n_jobs, tensorboard=tensorboard)
+    return folder
+
+
+def _fit(plan: Plan, fold: int, seed: int, *, every: int, n_jobs: int, tensorboard: bool) -> None:
     backend.load()  # imports TensorFlow, which takes seconds
     from ser import models
     from ser.training import fitting
 
-    started_s, folder = time.time(), plan.run_folder(fold, seed)
+    started_s = time.time()
     there = [part for part in PARTS if getattr(plan.fold(fold), part)]
     feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
     if plan.recipe.training.refit and "validation" in parts:
@@ -116,7 +124,7 @@ def _train(
         plan.recipe,
         parts["train"],
         parts.get("validation"),
-        folder,
+        plan.run_folder(fold, seed),
         seed=seed,
         model=plan.build_model,
         title=f"fold {fold + 1}/{len(plan.folds)} seed {seed}",
@@ -124,9 +132,7 @@ def _train(
         tensorboard=tensorboard,
         start=models.load(begun) if begun else None,
     )
-    return write_run(
-        plan, fold, seed, network, history, feature_set, parts, time.time() - started_s
-    )
+    write_run(plan, fold, seed, network, history, feature_set, parts, time.time() - started_s)
 
 
 def write_run(
@@ -168,29 +174,35 @@ def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Path
     if not (recipe.training.extra_epochs and recipe.extra_corpora):
         return None
     backend.load()
+    folder = plan.runs_folder / f"extra-seed-{seed}"
+    with claimed(folder) as done:
+        if not done:
+            _pretrain(plan, seed, folder, every=every, n_jobs=n_jobs)
+    return folder / MODEL_FILE
+
+
+def _pretrain(plan: Plan, seed: int, folder: Path, *, every: int, n_jobs: int) -> None:
     from ser.training import batches, fitting
 
-    folder = plan.runs_folder / f"extra-seed-{seed}"
-    if not is_done(folder):
-        _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
-        whole = parts["train"]
-        clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
-        settings = dataclasses.replace(
-            recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
-        )
-        network, _ = fitting.fit(
-            dataclasses.replace(recipe, training=settings),
-            batches.Part(whole.features, clips, labels),
-            None,
-            folder,
-            seed=seed,
-            model=plan.build_model,
-            title=f"extra corpora seed {seed}",
-            every=every,
-            every_class=False,
-        )
-        finish(folder, network, {"recipe": to_dict(recipe), "seed": seed})
-    return folder / MODEL_FILE
+    recipe = plan.recipe
+    _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
+    whole = parts["train"]
+    clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
+    settings = dataclasses.replace(
+        recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
+    )
+    network, _ = fitting.fit(
+        dataclasses.replace(recipe, training=settings),
+        batches.Part(whole.features, clips, labels),
+        None,
+        folder,
+        seed=seed,
+        model=plan.build_model,
+        title=f"extra corpora seed {seed}",
+        every=every,
+        every_class=False,
+    )
+    finish(folder, network, {"recipe": to_dict(recipe), "seed": seed})
 
 
 def load_parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Callable
@@ -68,11 +69,48 @@ def to_onnx(answer: Any, *, half: bool = True) -> bytes:
         )
     if half:
         _halve(found)
-    for value in [*found.graph.input, *found.graph.output]:
-        value.doc_string = ""
+    for value in [*found.graph.input, *found.graph.output, found.graph]:
+        value.doc_string = ""  # it names a temporary file
+    _name_by_content(found.graph)
     found.producer_name = "ser-honest"
     found.doc_string = "speech emotion: waveform to probabilities"
-    return bytes(found.SerializeToString())
+    return bytes(found.SerializeToString(deterministic=True))
+
+
+def _name_by_content(graph: Any) -> None:
+    """Name and order what a graph holds by what it is: tf2onnx does both anew in every process."""
+    names = {value.name: value.name for value in [*graph.input, *graph.output]}
+    depths, nodes, constants = {"": 0}, {}, {}
+
+    def key(part: Any, kind: str) -> str:
+        content = part.SerializeToString(deterministic=True)
+        return f"{kind}_{hashlib.sha256(content).hexdigest()[:16]}"
+
+    for tensor in graph.initializer:
+        before, tensor.name = tensor.name, ""
+        names[before] = tensor.name = key(tensor, "constant")
+        constants[tensor.name] = tensor
+    for node in graph.node:
+        outputs, attributes = list(node.output), sorted(node.attribute, key=lambda a: a.name)
+        inputs = [names.get(name, name) for name in node.input]
+        for field in (node.output, node.attribute, node.input):
+            del field[:]
+        node.name = ""
+        node.attribute.extend(attributes)
+        node.input.extend(inputs)
+        node.name = key(node, node.op_type)
+        for place, name in enumerate(outputs):
+            names.setdefault(name, f"{node.name}_{place}" if name else "")
+        node.output.extend(names[name] for name in outputs)
+        depth = 1 + max((depths.get(name, 0) for name in inputs), default=0)
+        depths.update(dict.fromkeys(node.output, depth))
+        nodes[depth, node.name, *node.output] = node
+    for field, parts in ((graph.node, nodes), (graph.initializer, constants)):
+        ordered = [
+            type(part).FromString(part.SerializeToString()) for _, part in sorted(parts.items())
+        ]
+        del field[:]
+        field.extend(ordered)
 
 
 def _halve(proto: Any) -> None:

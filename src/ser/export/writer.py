@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from ser.experiments import predictions_of
 from ser.export import graph
 from ser.export.card import UNHEARD
 from ser.inference import bundle, voice
-from ser.project import unknown, write_json, writing
+from ser.project import SerError, unknown, write_json, writing
 
 ORIGIN = (
     *("recipe", "protocol", "fold", "test", "seed"),
@@ -56,7 +55,7 @@ def export(
             made[kind] = graph.to_litert(one, quantise=kind == "litert-int8")
     described = {
         "format": bundle.FORMAT,
-        "classes": card["classes"],
+        "classes": list(card["classes"]),
         "audio": card["audio"],
         "features": card["features"],
         "sample_rate_hz": audio.sample_rate_hz,
@@ -64,22 +63,15 @@ def export(
         "temperature": temperature,
         "threshold": threshold,
         "voices": voices,
-        "files": {
-            kind: {
-                "file": bundle.FILES[kind],
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "bytes": len(data),
-            }
-            for kind, data in made.items()
-        },
         **{key: card.get(key) for key in ORIGIN},
     }
-    with contextlib.ExitStack() as all_at_once:  # renamed when all are written, the card last
-        write_json(all_at_once.enter_context(writing(folder / bundle.CARD)), described)
-        for kind, data in made.items():
-            all_at_once.enter_context(writing(folder / bundle.FILES[kind])).write_bytes(data)
-    for kind in set(bundle.FILES) - set(kinds):
-        (folder / bundle.FILES[kind]).unlink(missing_ok=True)
+    aside = {kind: f"-{hashlib.sha256(data).hexdigest()[:8]}" for kind, data in made.items()}
+    try:
+        if (folder / bundle.CARD).exists():  # it names its files until the new ones are whole
+            _write(folder, described, made, aside)
+        _write(folder, described, made, dict.fromkeys(made, ""))
+    finally:
+        _tidy(folder)
     return folder
 
 
@@ -97,3 +89,32 @@ def spread(report: Path, classes: Sequence[str], temperature: float) -> dict[str
         found["speaker"].to_numpy(str),
         found["clip_id"].str.partition("/")[0].to_numpy(str),
     )
+
+
+def _write(
+    folder: Path, card: dict[str, Any], made: dict[str, bytes], ends: dict[str, str]
+) -> None:
+    """Write the files of a bundle, and last the card that names them."""
+    files = {}
+    for kind, data in made.items():
+        stem, _, suffix = bundle.FILES[kind].partition(".")
+        name = f"{stem}{ends[kind]}.{suffix}"
+        with writing(folder / name) as temporary:
+            temporary.write_bytes(data)
+        found = hashlib.sha256(data).hexdigest()
+        files[kind] = {"file": name, "sha256": found, "bytes": len(data)}
+    card = {**card, "files": files}
+    write_json(folder / bundle.CARD, {**card, bundle.OWN_SUM: bundle.own_sum(card)})
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the files that the card does not name: of another bundle, or of a kill."""
+    try:
+        named = {entry["file"] for entry in bundle.read_card(folder)["files"].values()}
+    except SerError:
+        named = set()
+    for name in bundle.FILES.values():
+        stem, _, suffix = name.partition(".")
+        for file in (*folder.glob(name), *folder.glob(f"{stem}-????????.{suffix}")):
+            if file.name not in named:
+                file.unlink()

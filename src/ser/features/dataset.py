@@ -24,7 +24,8 @@ from ser.cache import Cache
 from ser.config import AudioConfig, AugmentationConfig, FeatureConfig, stable_hash, to_dict
 from ser.corpora.metadata import clip_paths
 from ser.features import augment, custom, extraction, ssl
-from ser.project import SerError, alone, paths, some, write_json
+from ser.formats import Limits
+from ser.project import SerError, alone, paths, processes, some, write_json
 
 CHUNK_CLIPS = 16
 SERIAL_BELOW_CLIPS = 48  # starting workers takes longer than computing so few
@@ -301,7 +302,7 @@ def _compute_chunk(
 
 
 def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.ndarray:
-    recording = decode(path)
+    recording = decode(path, Limits(heard_hz=front_end.audio.sample_rate_hz))
     if recording.pcm_sha256 != key:
         raise SerError(f"{path}: changed since the metadata was made. Run `ser metadata` again.")
     rate = front_end.audio.sample_rate_hz
@@ -317,7 +318,7 @@ def _compute_one(path: Path, key: str, variant: int, front_end: FrontEnd) -> np.
 def _pool(cluster: str | None, n_jobs: int) -> Iterator[Parallel]:
     """Start processes on this machine, or use those of a Dask scheduler."""
     if cluster is None:
-        with Parallel(n_jobs, return_as="generator", batch_size=1) as workers:
+        with processes(n_jobs, return_as="generator", batch_size=1) as workers:
             yield workers
         return
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ser.audio import CLIPPED_FROM, open_any, to_mono, to_waveform, warnings_about
+from ser.audio import clipped_share, loudest, open_any, to_mono, to_waveform, warnings_about
 from ser.config import AudioConfig, FeatureConfig, from_dict
 from ser.inference import bundle, voice
 from ser.inference.speech import find_speech, has_speech
@@ -132,10 +132,10 @@ class Model:
         name: str = "",
         share_out: Callable[[np.ndarray, float, int], np.ndarray] | None = None,
     ) -> None:
-        self._hear, self.longest_s, self.card, self.name = hear, longest_s, card, name
+        self._network, self.longest_s, self.card, self.name = hear, longest_s, card, name
         self._share_out = share_out
         self.classes: tuple[str, ...] = tuple(card["classes"])
-        self.audio = from_dict(AudioConfig, card["audio"], source="the model's card")
+        self.audio = from_dict(AudioConfig, card["audio"], source=f"{name}: its card")
         self._voice: np.ndarray | None = None  # what `adapt` found, in logarithms
 
     def _answer(self, samples: np.ndarray, rate: float) -> Heard:
@@ -263,7 +263,7 @@ class Model:
         >>> model.predict("my_voice.wav").label  # doctest: +SKIP
         'happy'
         """
-        samples, rate, truncated = open_any(audio, sample_rate_hz)
+        samples, rate, truncated = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)
         duration_s, mono = len(samples) / rate, to_mono(samples)
         notes = warnings_about(mono, truncated=truncated)
         notes += ["short"] * (duration_s < SHORT_S)
@@ -282,8 +282,8 @@ class Model:
         mixed = of_label_s < MIXED_BELOW * spoken_s
         notes += ["no speech"] * (not segments and not silent) + ["mixed"] * mixed
         facts = {
-            "loudest": 100 * np.abs(mono - mono.mean()).max(),
-            "clipped": 100 * np.mean(np.abs(mono) >= CLIPPED_FROM),
+            "loudest": 100 * loudest(mono),
+            "clipped": 100 * clipped_share(mono),
             "seconds": duration_s,
             "share": 100 * of_label_s / (spoken_s or 1),
             "label": label,
@@ -317,6 +317,17 @@ class Model:
         answer = named(self.classes, found)
         return [Segment(0.0, len(samples) / rate, most_probable(answer), answer)], attention
 
+    def _hear(self, samples: np.ndarray, sample_rate_hz: float) -> Heard:
+        """Ask the model, and see that it answers with probabilities: anybody may have made it."""
+        found, weights = self._network(samples, sample_rate_hz)
+        n = len(self.card["classes"])
+        if found.shape != (n,) or not found.min() >= 0 or not abs(found.sum() - 1) < 0.01:
+            raise SerError(
+                f"{self.name}: expected {n} probabilities that sum to 1, found "
+                f"{found.shape} with the sum {found.sum():.3g}. Export or train the model again."
+            )
+        return found, weights
+
     def hear(self, samples: np.ndarray, sample_rate_hz: float) -> dict[str, float]:
         """Give the probabilities of one window, whatever the samples are."""
         return named(self.classes, self._answer(samples, sample_rate_hz)[0])
@@ -349,7 +360,7 @@ class Model:
         SerError
             When the model has no attention layer.
         """
-        samples, rate = open_any(audio, sample_rate_hz)[:2]
+        samples, rate = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)[:2]
         _, weights = self._hear(samples, rate)
         if weights is None:
             raise SerError("this model has no attention layer to look into.")
@@ -367,7 +378,7 @@ class Model:
                 "integrated gradients need the run or its .keras file; a bundle shows attention "
                 "only."
             )
-        samples, rate = open_any(audio, sample_rate_hz)[:2]
+        samples, rate = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)[:2]
         if label is None:
             label = most_probable(self.hear(samples, rate))
         return self._share_out(samples, rate, self.card["classes"].index(label))
@@ -383,8 +394,15 @@ def _of_keras(file: Path) -> Model:
 
     plain = models.load(file)
     network = models.with_attention(plain)
-    audio = from_dict(AudioConfig, card["audio"], source="the model's card")
-    config = from_dict(FeatureConfig, card["features"], source="the model's card")
+    audio = from_dict(AudioConfig, card["audio"], source=f"{file}: its card")
+    config = from_dict(FeatureConfig, card["features"], source=f"{file}: its card")
+    rows = (config.n_rows, len(extraction.feature_names(config)))
+    taken, n_classes = plain.input_shape[1:], plain.output_shape[-1]
+    if taken not in (rows, (None, rows[1])) or n_classes != len(card["classes"]):
+        raise SerError(
+            f"{file}: its card says features {rows} to {len(card['classes'])} classes, its layers "
+            f"{taken} to {n_classes}. Train it again."
+        )
 
     def hear(samples: np.ndarray, rate: float) -> Heard:
         rows = extraction.compute(samples, rate, audio, config)

@@ -39,7 +39,7 @@ REMEMBERED = 1_000  # recordings that were answered
 END_S = 3  # after so long, the end of the server waits for nobody
 TITLE = "How does this voice sound?"
 HINT = (
-    f"Record a few seconds or upload a recording (at most {sandbox.MAX_SECONDS:.0f} s, "
+    f"Record a few seconds or upload a recording (at most {sandbox.LIMITS.longest_s:.0f} s, "
     f"{sandbox.MAX_BYTES / 1e6:.0f} MB). The answer says how acted emotions of trained speakers "
     "would have sounded, not how anybody feels. What you send stays on the computer that runs this "
     "page, and is removed with its answer."

@@ -42,14 +42,15 @@ def _detector() -> InferenceSession:
 
 def speech_probability(samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
     """Tell how probable speech is, every 32 ms."""
-    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ).astype(np.float32)
-    chunks = np.clip(np.pad(mono, (0, -len(mono) % CHUNK)), -1, 1).reshape(-1, CHUNK)
-    before = np.pad(chunks[:-1, -CONTEXT:], ((1, 0), (0, 0)))[: len(chunks)]
-    frames = np.concatenate([before, chunks], axis=1)
+    mono = soxr.resample(to_mono(samples), sample_rate_hz, VAD_RATE_HZ)
     state = cell = np.zeros((1, 1, 128), np.float32)
     found = [np.zeros(0, np.float32)]
-    for first in range(0, len(frames), AT_ONCE):
-        taken = {"input": frames[first : first + AT_ONCE], "h": state, "c": cell}
+    for first in range(0, len(mono), AT_ONCE * CHUNK):
+        part = mono[max(0, first - CONTEXT) : first + AT_ONCE * CHUNK]
+        part = np.pad(part, (0 if first else CONTEXT, -len(mono[first:]) % CHUNK)).clip(-1, 1)
+        part = part[: CONTEXT + AT_ONCE * CHUNK]
+        frames = np.lib.stride_tricks.sliding_window_view(part, CONTEXT + CHUNK)[::CHUNK]
+        taken = {"input": np.ascontiguousarray(frames), "h": state, "c": cell}
         probabilities, state, cell = _detector().run(["speech_probs", "hn", "cn"], taken)
         found.append(probabilities)
     return np.concatenate(found)

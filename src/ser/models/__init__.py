@@ -7,6 +7,7 @@ import it in `load` where it has layers of its own.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
@@ -29,6 +30,7 @@ ARCHITECTURES = (
     "residual",
 )
 CARD = "ser.json"
+MOST_BYTES = {".json": 30_000_000, ".h5": 4_000_000_000}  # of a file within a saved model
 
 
 def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
@@ -84,6 +86,7 @@ def load(path: Path | str) -> keras.Model:
     from ser.models import ensemble, layers, whisper  # noqa: F401  register what a model may name
 
     path = _existing(path)
+    _check_sizes(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, HDF5 and Keras each have their own
@@ -95,6 +98,21 @@ def _existing(path: Path | str) -> Path:
     if not path.is_file():
         raise SerError(f"{path}: no such model. Train one with `ser train`.")
     return path
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse what unpacks to more than a model has, before it is unpacked."""
+    with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError):  # said when it is opened
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        for entry in entries:
+            most = MOST_BYTES.get(Path(entry.filename).suffix, MOST_BYTES[".json"])
+            if entry.file_size > most:
+                found = f"{entry.filename} of {entry.file_size / 1e6:,.0f} MB"
+                raise SerError(
+                    f"{path}: expected at most {most / 1e6:,.0f} MB in each file of a model, found "
+                    f"{found}. Copy it again from its source."
+                )
 
 
 def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
@@ -112,7 +130,7 @@ def _why_not_loaded(path: Path, error: Exception, version: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             made = json.loads(archive.read("metadata.json"))["keras_version"]
-    except (KeyError, ValueError, zipfile.BadZipFile):
+    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile):
         reason = first_line(error).rstrip(".")
         return f"not a complete Keras model ({reason}). Copy it again from its source."
     reason = str(error).rpartition("Exception encountered: ")[2].strip().partition("\n")[0][:200]
@@ -135,15 +153,25 @@ def save(model: keras.Model, path: Path, card: dict[str, Any]) -> None:
 def read_card(path: Path | str) -> dict[str, Any]:
     """Read the card that `save` wrote into a model."""
     path = _existing(path)
+    _check_sizes(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(CARD))
+            card = json.loads(archive.read(CARD))
     except KeyError as error:
         raise SerError(
             f"{path}: a Keras model without labels and front end. Use one that `ser train` made."
         ) from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip, zlib and JSON each have their own
         raise SerError(f"{path}: {_why_not_loaded(path, error, '')}") from error
+    classes = card.get("classes") if isinstance(card, dict) else None
+    parts = [card.get(part) for part in ("audio", "features")] if classes else [None]
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not named or len(set(classes or ())) < 2 or not all(isinstance(p, dict) for p in parts):
+        raise SerError(
+            f"{path}: its card ({CARD}) holds no labels and front end. Use a model that "
+            "`ser train` made."
+        )
+    return card
 
 
 def with_attention(model: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Import Keras without the noise TensorFlow makes, and start processes that train with it."""
+"""Import Keras without the noise TensorFlow makes, and with its share of the cores."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from joblib import Parallel
 
 
 def load() -> ModuleType:
@@ -33,17 +29,6 @@ def load() -> ModuleType:
         # else it counts the traces of each model; now, since at first use it sets a level itself
         sys.modules["tensorflow"].get_logger().setLevel(logging.ERROR)
     return keras
-
-
-@contextlib.contextmanager
-def processes(n_jobs: int) -> Iterator[Parallel]:
-    """Start processes for trainings that share nothing."""
-    from joblib import Parallel  # a tenth of a second, which `ser predict` does without
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        with Parallel(n_jobs, return_as="generator_unordered", batch_size=1) as workers:
-            yield workers
 
 
 def share_cores(n_jobs: int) -> None:

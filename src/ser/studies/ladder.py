@@ -21,7 +21,7 @@ from ser.corpora.crema_d import EMOTION_CODES
 from ser.evaluation.predictions import speaker_confusions
 from ser.evaluation.scores import with_intervals
 from ser.experiments.recipes import CLAIMS
-from ser.experiments.units import RUN_FILE, finish, is_done, work
+from ser.experiments.units import RUN_FILE, claimed, finish, is_done, work
 from ser.features import dataset
 from ser.features.extraction import FRONT_END_VERSION
 from ser.models import backend
@@ -142,7 +142,14 @@ def coarse(recipe: Recipe, table: pd.DataFrame) -> Ladder:
 
 
 def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -> Unit:
-    """Train and test one unit."""
+    """Train and test one unit, unless that was done before."""
+    with claimed(ladder.run_folder(rung, seed, part)) as done:
+        if not done:
+            _train(ladder, rung, seed, part, n_jobs)
+    return rung, seed, part
+
+
+def _train(ladder: Ladder, rung: str, seed: int, part: int, n_jobs: int) -> None:
     backend.load()
     from ser.training import batches, fitting
 
@@ -182,7 +189,6 @@ def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -
         "seconds": round(time.monotonic() - began_s, 1),
     }
     finish(folder, model, card)
-    return rung, seed, part
 
 
 def gather(ladder: Ladder, units: Sequence[Unit], target: Path) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 import soxr
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm.auto import tqdm
 
 from ser import evaluation
@@ -29,7 +29,7 @@ from ser.experiments.units import is_done
 from ser.features import augment, extraction
 from ser.inference.model import Model, load_model
 from ser.models import backend
-from ser.project import MODEL_FILE, SerError, unknown, write_csv
+from ser.project import MODEL_FILE, SerError, processes, unknown, write_csv
 
 FILE = "robustness.csv"
 COLUMNS = ("condition", "n_clips", "uar", "low", "high", "confidence", "ece")
@@ -185,7 +185,8 @@ def measure(
                 tasks = (
                     delayed(_heard)(row, plan.recipe, condition) for _, row in table.iterrows()
                 )
-                found = network.predict(np.stack(Parallel(n_jobs, batch_size=16)(tasks)), verbose=0)
+                batch = np.stack(processes(n_jobs, batch_size=16)(tasks))
+                found = network.predict(batch, verbose=0)
             frame = table[["clip_id", "speaker", "label"]].assign(fold=fold.index, seed=seed)
             frame[list(plan.recipe.classes)] = found
             tables.append(frame)

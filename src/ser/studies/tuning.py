@@ -19,7 +19,7 @@ import pandas as pd
 from ser import experiments
 from ser.config import Recipe, changed, stable_hash, to_dict
 from ser.models import backend
-from ser.project import SerError, paths, shown, unknown, write_csv, write_json
+from ser.project import SerError, alone, paths, shown, unknown, write_csv, write_json
 
 if TYPE_CHECKING:
     import optuna
@@ -86,7 +86,7 @@ def tune(
         When Optuna is not installed, the space is not as described, a setting is out of range, or
         a fold does not exist. Finished trials are kept.
     """
-    optuna = _optuna()
+    _optuna()
     space = SPACE if space is None else space
     if not isinstance(space, Mapping):
         raise SerError(f"space: expected settings and their choices, found {space!r}.")
@@ -97,10 +97,23 @@ def tune(
         raise SerError(f"protocol {base.protocol} has folds 0 to {len(base.folds) - 1}.")
     name = stable_hash(recipe, base.fingerprint, space, list(folds), seed)
     home = paths().runs / "tuning" / f"{recipe.name}-{base.protocol}-{name}"
-    home.mkdir(parents=True, exist_ok=True)
+    with alone(home / ".lock", f"searches {name}"):
+        return _search(base, space, distributions, n_trials, folds, seed, home)
+
+
+def _search(
+    base: experiments.Plan,
+    space: Mapping[str, Any],
+    distributions: dict[str, optuna.distributions.BaseDistribution],
+    n_trials: int,
+    folds: Sequence[int],
+    seed: int,
+    home: Path,
+) -> optuna.Study:
+    optuna, recipe = _optuna(), base.recipe
     study = optuna.create_study(
         storage=f"sqlite:///{home / 'study.db'}",
-        study_name=name,
+        study_name=stable_hash(recipe, base.fingerprint, space, list(folds), seed),
         direction="maximize",
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=5),
