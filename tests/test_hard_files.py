@@ -182,7 +182,7 @@ def test_a_chain_of_tags_is_passed_over_in_silence(tmp_path, capfd):
 def test_what_libraries_write_is_bounded():
     code = (
         "import os, sys\nfrom ser import cli\n"
-        "def noisy(_):\n"
+        "def noisy(*_, **__):\n"
         "    for _ in range(20_000): os.write(2, b'x' * 99 + b'\\n')\n"
         "    print('own words', file=sys.stderr)\n"
         "cli.app = noisy\ncli.main()\n"
