@@ -159,6 +159,15 @@ def test_samples_far_outside_full_scale_are_refused(tmp_path):
         model.predict(samples[:, 0], 16_000)
 
 
+def test_what_is_too_short_is_named(tmp_path, predict):
+    path = tmp_path / "short.wav"
+    path.write_bytes(encoded(speech_like(0.02)))
+    said = f"{path}: the recording is 0.020 s long; at least 0.05 s are needed to hear an emotion."
+    with one_line(said, kind=AudioError):
+        load_model(SMALL).predict(path)
+    assert predict(path)[2] == f"ser: {said}\n"
+
+
 def id3(body=b"", footer=False):
     size = bytes(len(body) >> shift & 127 for shift in (21, 14, 7, 0))
     return b"ID3\x04\x00" + bytes([16 * footer]) + size + body + bytes(10 * footer)
@@ -182,7 +191,7 @@ def test_a_chain_of_tags_is_passed_over_in_silence(tmp_path, capfd):
 def test_what_libraries_write_is_bounded():
     code = (
         "import os, sys\nfrom ser import cli\n"
-        "def noisy(_):\n"
+        "def noisy(*_, **__):\n"
         "    for _ in range(20_000): os.write(2, b'x' * 99 + b'\\n')\n"
         "    print('own words', file=sys.stderr)\n"
         "cli.app = noisy\ncli.main()\n"

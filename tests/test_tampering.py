@@ -154,7 +154,7 @@ def test_a_card_and_layers_that_do_not_fit_are_named(one_bundle, tmp_path):
     for changes in ({"classes": ["a", "b"]}, {"features": {**card["features"], "n_mfcc": 12}}):
         network = models.load(path)
         models.save(network, path, {**card, **changes})
-        with one_line("other.keras: its card says features", "its layers", "Train it again"):
+        with one_line("other.keras: its card says (", "its layers (", "Train it again"):
             load_model(path)
 
 

@@ -161,8 +161,10 @@ def open_any(
 ) -> tuple[np.ndarray, float, bool]:
     """Take a file, its content or samples; say whether a file holds less than its header says."""
     if isinstance(audio, (str, bytes, os.PathLike)):
+        name = "standard input" if isinstance(audio, bytes) else audio
         limits = Limits(heard_hz=heard_hz)
         audio = decode(audio if isinstance(audio, bytes) else Path(audio), limits)
+        _check_duration(audio.duration_s, f"{name}: ")
     if isinstance(audio, Recording):
         return audio.samples, float(audio.sample_rate_hz), audio.truncated
     if sample_rate_hz is None:
@@ -211,11 +213,7 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
     """Mix down, resample and trim."""
     mono = to_mono(samples)
     check_rate(sample_rate_hz)
-    if len(mono) / sample_rate_hz < MIN_DURATION_S:
-        raise AudioError(
-            f"the recording is {len(mono) / sample_rate_hz:.3f} s long; at least "
-            f"{MIN_DURATION_S} s are needed to hear an emotion."
-        )
+    _check_duration(len(mono) / sample_rate_hz)
     if sample_rate_hz != config.sample_rate_hz:
         mono = soxr.resample(mono, sample_rate_hz, config.sample_rate_hz, quality="HQ")
     if config.trim_db is not None and np.any(mono):
@@ -225,6 +223,14 @@ def to_waveform(samples: Any, sample_rate_hz: float, config: AudioConfig) -> np.
             mono, top_db=config.trim_db, frame_length=TRIM_FRAME, hop_length=TRIM_HOP
         )
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _check_duration(seconds: float, what: str = "") -> None:
+    if seconds < MIN_DURATION_S:
+        raise AudioError(
+            f"{what}the recording is {seconds:.3f} s long; at least {MIN_DURATION_S} s are needed "
+            "to hear an emotion."
+        )
 
 
 def check_rate(sample_rate_hz: Any) -> None:
