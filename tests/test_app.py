@@ -11,13 +11,15 @@ import sys
 import time
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
 from conftest import SMALL, one_line
 from test_export import speech
 
-from ser.audio import AudioError, decode
+from ser.audio import TRIM_FRAME, TRIM_HOP, AudioError, decode, to_waveform
+from ser.config import AudioConfig
 from ser.inference import sandbox
 from ser.inference.model import load_model
 
@@ -29,6 +31,7 @@ from ser.inference import guard  # noqa: E402
 from ser.inference import page as app  # noqa: E402
 
 CLASSES = "|".join(load_model(SMALL).classes)
+HZ_16K = AudioConfig(sample_rate_hz=16_000)
 CARD = "# The card\nIntended for a test."
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT_MS = 120_000  # for a state that comes at last on any machine; never for a time
@@ -147,14 +150,21 @@ def test_attention_stands_where_it_was_paid(tmp_path, clip, monkeypatch):
     assert model.audio.trim_db is not None
     samples, rate = soundfile.read(clip)
     drawn = []
-    monkeypatch.setattr(app.plots, "attention_over_spectrogram", lambda *found: drawn.append(found))
+    monkeypatch.setattr(app.plots, "attention", lambda *found: drawn.append(found))
     for number, lead_s in enumerate((0.0, 1.0)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, np.concatenate([np.zeros(int(lead_s * rate)), samples]), rate)
         app.answer(model, str(path))
-    (whole, _, weights, times_s, _), (later, _, _, later_s, _) = drawn
-    assert len(later) - len(whole) == pytest.approx(model.audio.sample_rate_hz, abs=2)
+        recording = decode(path)
+        whole = to_waveform(recording.samples, recording.sample_rate_hz, HZ_16K)
+        heard = librosa.effects.trim(
+            whole, top_db=model.audio.trim_db, frame_length=TRIM_FRAME, hop_length=TRIM_HOP
+        )
+        found = model.attention(path)[1][0] + heard[1][0] / HZ_16K.sample_rate_hz
+        assert drawn[-1][1][0] == pytest.approx(found)
+    (weights, times_s, duration_s, _), (_, later_s, longer_s, _) = drawn
     assert later_s[0] - times_s[0] == pytest.approx(1.0, abs=0.04)
+    assert longer_s - duration_s == pytest.approx(1.0, abs=0.001)
     assert weights.sum() == pytest.approx(1, abs=1e-3)
 
 
@@ -245,7 +255,7 @@ def test_a_page_for_all_computers_has_their_addresses_and_its_own_name(tmp_path)
     everywhere = guard.Guard(None, tmp_path, "0.0.0.0")
     for host in ("192.168.1.7:7860", "[fe80::1]:7860", "localhost", name, f"{name}.local:7860"):
         assert everywhere.is_own(host)
-    for host in ("evil.example", "192.168.1.7.evil.example", "", "1.2.3.4.5"):
+    for host in ("evil.example", "192.168.1.7.evil.example", "", "1.2.3.4.5", "[::1"):
         assert not everywhere.is_own(host)
     named = guard.Guard(None, tmp_path, "voice.example")
     assert named.is_own("voice.example:7860")
@@ -259,6 +269,9 @@ def test_what_the_page_does_not_need_is_not_there(page):
     for name in names.split():
         assert httpx.get(f"{page}/{name}").status_code == 404, name
     assert httpx.post(f"{page}/gradio_api/process_recording").status_code == 404
+    assert httpx.get(f"{page}/gradio_api/app_id").status_code == 200
+    with httpx.stream("GET", f"{page}/gradio_api/heartbeat/a-1") as beats:
+        assert beats.status_code == 200
     assert httpx.post(f"{page}/gradio_api/queue/join", content=b"{" * 200_000).status_code == 413
     assert httpx.post(f"{page}/gradio_api/queue/join", content=b"{").status_code == 400
     assert httpx.post(f"{page}/gradio_api/queue/join", content=b"[" * 50_000).status_code == 400
@@ -391,7 +404,8 @@ def answers_of(page, paths):
     """Upload and ask as Gradio's own client does, all at once."""
     from gradio_client import Client, handle_file
 
-    client = Client(page, verbose=False, download_files=False)
+    patient = {"timeout": WAIT_MS / 1_000}
+    client = Client(page, verbose=False, download_files=False, httpx_kwargs=patient)
     with concurrent.futures.ThreadPoolExecutor(len(paths)) as together:
         return list(
             together.map(
@@ -421,7 +435,11 @@ def command(tmp_path):
             [sys.executable, *words], env=environment, stdout=subprocess.PIPE, text=True
         )
         started.append(process)
-        assert "open http" in process.stdout.readline()
+        said = process.stdout.readline()
+        if "--host" in options:
+            assert f"{socket.gethostname()}:{port}. Only with https" in said
+            said = process.stdout.readline()
+        assert said == f"open http://127.0.0.1:{port} in a browser; Ctrl-C ends.\n"
         return process, f"http://127.0.0.1:{port}"
 
     yield start
@@ -455,6 +473,7 @@ def test_a_page_for_all_computers_answers_at_its_own_address(command):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_hundreds_at_once_lose_nothing_and_take_little_memory(command, clip, tmp_path):
     """100 at once, beside 300 who never finish to upload; then 400 more, one after the other."""
     import psutil

@@ -116,6 +116,7 @@ def test_what_runs_long_sends_nothing_either(watched, clips):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_no_command_sends_anything(project, watched, clips):
     def ser(*command):
         watched.run("-m", "ser", *command)

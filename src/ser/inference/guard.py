@@ -41,7 +41,7 @@ NO_PROGRESS = 'data: {"msg": "done"}\n\n'  # Gradio's page asks how far an uploa
 OPEN = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|(assets|static)/.*)?"
     r"|/gradio_api/(info|app_id|startup-events|theme\.css|cancel|reset|upload(_progress)?|file=.+"
-    r"|queue/(join|data)|heartbeat/\w+|call/(v2/)?\w+(/\w+)?)"
+    r"|queue/(join|data)|heartbeat/[\w-]+|call/(v2/)?\w+(/\w+)?)"
 )
 HEADERS = {
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; "

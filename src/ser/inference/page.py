@@ -7,6 +7,7 @@ is sent is decoded in a process of its own (`ser.inference.sandbox`) and removed
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import io
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import mlab
 
 from ser import formats, plots
 from ser.audio import TRIM_FRAME, TRIM_HOP, to_waveform
@@ -32,6 +34,7 @@ from ser.project import SerError, first_line
 
 if TYPE_CHECKING:
     import gradio
+    from matplotlib.axes import Axes
 
 AT_ONCE = 2
 WAITING = 500
@@ -45,9 +48,9 @@ HINT = (
     "page, and is removed with its answer."
 )
 NO_MICROPHONE = (
-    '<p class="if-none">This browser finds no microphone: upload a recording.</p>'
-    '<p class="if-insecure">Browsers give a microphone only to pages on the same computer or with '
-    "https: upload a recording, or open the page through <code>ssh -L</code>.</p>"
+    '<p class="if-none" hidden>This browser finds no microphone: upload a recording.</p>'
+    '<p class="if-insecure" hidden>Browsers give a microphone only to pages on the same computer '
+    "or with https: upload a recording, or open the page through <code>ssh -L</code>.</p>"
 )
 HEAD = """<script>
 const said = document.documentElement.dataset;
@@ -60,16 +63,13 @@ else navigator.mediaDevices.enumerateDevices().then(found => {
 /* on a telephone, numbers in the card's tables are not broken into digits; wide ones scroll */
 .prose { overflow-x: auto }
 .prose th, .prose td { overflow-wrap: normal !important; word-break: normal !important }
-.if-none, .if-insecure { display: none }
 [data-microphone=none] .if-none, [data-microphone=insecure] .if-insecure { display: block }
-#picture figure { margin: 0 }
-#picture svg { width: 100%; height: auto }
-#picture text { fill: currentColor }
 body:not(.dark) { --neutral-400: #6b6b75 }
 .dark { --color-accent: var(--primary-400) !important }
 </style>"""
 Answer = tuple[str, "dict[str, float] | None", "str | None"]
 _DRAWN: Any = {"svg.fonttype": "none", "font.family": "sans-serif", "grid.color": "#88888855"}
+_ARENAS = -8  # M_ARENA_MAX: threads that share memory give back what others freed
 _DRAWING = threading.Lock()  # Matplotlib draws for one at a time
 
 
@@ -116,40 +116,53 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
             seen = f"Waveform of {clock(found.duration_s)}; the answers lie behind it, in colours."
             caption = "What the model answered, stretch by stretch."
         else:
+            hertz = model.audio.sample_rate_hz
             whole = to_waveform(samples, rate, dataclasses.replace(model.audio, trim_db=None))
             weights, times_s = found.attention
-            times_s = times_s + _trimmed_s(whole, model)
-            plots.attention_over_spectrogram(
-                whole, model.audio.sample_rate_hz, weights, times_s, ax
-            )
+            times_s = times_s + _unheard_s(whole, model)
+            _spectrogram(whole, hertz, ax)
+            plots.attention(weights, times_s, len(whole) / hertz, ax)
             most = clock(float(times_s[np.argmax(weights)]))
             seen = f"Spectrogram of {clock(found.duration_s)}; most attention lies at {most}."
             caption = "Where the model listened: the white line is its attention."
-        for part in ax.collections:
-            part.set_rasterized(True)  # a spectrogram has thousands of cells
         ax.set_xlabel("time (min:s)")
         ax.xaxis.set_major_formatter(lambda s, _: clock(s).removesuffix(".0"))  # as the player
         drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True)
+        figure.savefig(drawn, format="svg", transparent=True, dpi=100)
         plt.close(figure)
-    svg = drawn.getvalue()
-    svg = re.sub("#000000|#404040", "currentColor", svg[svg.index("<svg") :])  # light or dark
+    svg = re.sub("#000000|#404040", "currentColor", drawn.getvalue())  # whether light or dark
     return (
-        f'<figure><div role="img" aria-label="{seen}">{svg}</div>'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f'<figure style="margin: 0"><div role="img" aria-label="{seen}">'
+        '<svg style="width: 100%; height: auto; fill: currentColor"'
+        f"{svg.partition('<svg')[2]}</div><figcaption>{caption}</figcaption></figure>"
     )
 
 
-def _trimmed_s(whole: np.ndarray, model: Model) -> float:
-    """Say how much of the beginning the model does not hear."""
+def _spectrogram(samples: np.ndarray, sample_rate_hz: float, ax: Axes) -> None:
+    """Draw what `plots.spectrogram` does, but without librosa, which takes 200 MB."""
+    step = round(sample_rate_hz / 125)
+    found: Any = mlab.specgram(samples, 4 * step, sample_rate_hz, noverlap=3 * step)
+    power, hertz, _ = found
+    level_db = 10 * np.log10(np.maximum(power, 1e-8 * power.max(initial=1e-20)))
+    ax.imshow(
+        level_db,
+        cmap="magma",
+        origin="lower",
+        aspect="auto",
+        extent=(0, len(samples) / sample_rate_hz, 0, hertz[-1] / 1_000),
+    )
+    ax.set_ylabel("frequency (kHz)")
+    ax.grid(visible=False)
+
+
+def _unheard_s(whole: np.ndarray, model: Model) -> float:
+    """Say how much of the beginning is too quiet for a model that trims."""
     if model.audio.trim_db is None:
         return 0.0
-    import librosa
-
-    _, (start, _) = librosa.effects.trim(
-        whole, top_db=model.audio.trim_db, frame_length=TRIM_FRAME, hop_length=TRIM_HOP
-    )
-    return float(start) / model.audio.sample_rate_hz
+    squares = np.pad(np.square(whole), TRIM_FRAME // 2)
+    power = np.lib.stride_tricks.sliding_window_view(squares, TRIM_FRAME)[::TRIM_HOP].mean(axis=1)
+    heard = power > power.max() * 10 ** (-model.audio.trim_db / 10)
+    return float(np.argmax(heard)) * TRIM_HOP / model.audio.sample_rate_hz
 
 
 def build(model: Model, card: str, forget: Callable[[str], None] | None = None) -> gradio.Blocks:
@@ -246,6 +259,8 @@ class Server:
         import uvicorn
 
         matplotlib.use("Agg")
+        with contextlib.suppress(AttributeError, OSError, TypeError):  # glibc's
+            ctypes.CDLL(None).mallopt(_ARENAS, 2)
         self._stack = contextlib.ExitStack()
         self.folder = self._stack.enter_context(guard.folder_of_uploads())
         os.environ["GRADIO_TEMP_DIR"] = str(self.folder)
@@ -269,7 +284,9 @@ class Server:
             self.guard, log_level="warning", timeout_graceful_shutdown=END_S, ws="none"
         )
         self._server = uvicorn.Server(config)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        self.port = listening.getsockname()[1]
+        near = "127.0.0.1" if self.guard.everywhere else f"[{host}]" if ":" in host else host
+        self.url = f"http://{near}:{self.port}"
         serve = {"sockets": [listening]}
         self._thread = threading.Thread(target=self._server.run, kwargs=serve, daemon=True)
         self._thread.start()
@@ -320,6 +337,9 @@ def serve(
         return Server(model, card, host, listening)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.closing(Server(model, card, host, listening)) as server:
+        if server.guard.everywhere:
+            far = f"http://{socket.gethostname()}:{server.port}"
+            print(f"Other computers: {far}. Only with https do browsers give it a microphone.")
         print(f"open {server.url} in a browser; Ctrl-C ends.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.wait()

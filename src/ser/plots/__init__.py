@@ -29,6 +29,7 @@ from ser.plots.lessons import (
 from ser.plots.relevance import relevance, shares
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
+    attention,
     attention_over_spectrogram,
     explanation,
     feature_map,
@@ -44,6 +45,7 @@ from ser.plots.training import architecture, training_curves
 __all__ = [
     "STYLE",
     "architecture",
+    "attention",
     "attention_over_spectrogram",
     "change",
     "class_balance",

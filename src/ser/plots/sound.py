@@ -167,7 +167,12 @@ def attention_over_spectrogram(
     n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
     config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
     ax = spectrogram(samples, sample_rate_hz, ax, config=config)
-    duration_s, times_s = len(samples) / sample_rate_hz, np.asarray(weight_times_s, float)
+    return attention(weights, weight_times_s, len(samples) / sample_rate_hz, ax)
+
+
+def attention(weights: np.ndarray, weight_times_s: np.ndarray, duration_s: float, ax: Axes) -> Axes:
+    """Draw in white, over a picture of a clip, where a model looked."""
+    times_s = np.asarray(weight_times_s, float)
     shares = 100 * np.asarray(weights, float)
     step_s = float(np.diff(times_s).mean()) if len(times_s) > 1 else duration_s
     shown = times_s - step_s / 2 < duration_s
