@@ -115,7 +115,7 @@ const tasks = {
 
   /** Hear blocks from the audio thread until it says that there are no more. */
   async live({ model, port, rate }, id) {
-    const kept = new Float32Array(KEPT_S * rate);
+    const kept = new Float32Array(KEPT_S * rate).fill(0); // taken now, so that memory does not grow
     let [total, waiting, busy] = [0, [], false];
     const live = new Live(models.get(model), listen, rate);
     return new Promise((resolve, reject) => {
