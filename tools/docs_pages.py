@@ -94,12 +94,14 @@ def numbers() -> dict[str, str]:
     falls = {name: rows.set_index("rung")["accuracy"] for name, rows in rungs.groupby("recipe")}
     steepest = max(falls, key=lambda name: falls[name]["a"] - falls[name]["d"])
     system = recipes.CLAIMS[steepest].system
-    large, small = (read_json(report_of(folder) / "metrics.json") for folder in RELEASED[:2])
+    claims = [claim.accuracy for claim in recipes.CLAIMS.values() if claim.accuracy]
+    both = RELEASED[0], RELEASED[-1]
+    large, small = (read_json(report_of(folder) / "metrics.json") for folder in both)
     as_people = pd.read_csv(report_of(RELEASED[0]) / "robustness.csv").set_index("condition")["uar"]
     unheard = read_json(report_of(RELEASED[0]).with_name("leave-one-corpus-out") / "metrics.json")
     other = [part["uar"] for part in unheard["per_corpus"].values()]
     human = read_json(REPORTS / "ladder" / "human.json")["accuracy"]
-    sizes = [folder / "model.onnx" for folder in RELEASED[:2]]
+    sizes = [folder / "model.onnx" for folder in both]
     first, second = (f"{file.stat().st_size / 1e6:.1f} MB" for file in sizes)
     scores = read_json(REPORTS / "best-scratch" / "ravdess-luna5" / "metrics.json")
     return {
@@ -124,6 +126,8 @@ def numbers() -> dict[str, str]:
         "female": percent(large["per_sex"]["female"]["uar"]),
         "male": percent(large["per_sex"]["male"]["uar"]),
         "human": percent(human, 0),
+        "claims_low": percent(min(low for low, _ in claims), 0),
+        "claims_high": percent(max(high for _, high in claims), 0),
         "steepest": system,
         "steepest_a": percent(falls[steepest]["a"]),
         "steepest_d": percent(falls[steepest]["d"]),
