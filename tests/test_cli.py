@@ -84,10 +84,11 @@ def test_every_command_has_an_example_that_can_be_typed():
     commands = dict(every_command(typer.main.get_command(cli.app)))
     assert len(commands) == 20
     for name, command in commands.items():
-        _, found, example = command.epilog.partition("Example: ")
-        assert found
-        assert example == name or example.startswith(f"{name} ")
-        command.make_context(name, shlex.split(example.removeprefix(name)))
+        word, _, examples = command.epilog.partition(": ")
+        assert word in ("Example", "Examples")
+        for example in examples.split("; "):
+            assert example == name or example.startswith(f"{name} ")
+            command.make_context(name, shlex.split(example.removeprefix(name)))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="asks Bash's completion")
