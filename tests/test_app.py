@@ -20,8 +20,7 @@ from test_export import speech
 
 from ser.audio import TRIM_FRAME, TRIM_HOP, AudioError, decode, to_waveform
 from ser.config import AudioConfig
-from ser.inference import sandbox
-from ser.inference.model import load_model
+from ser.inference import load_model, sandbox
 
 gradio = pytest.importorskip("gradio", reason="needs the extra `app`")
 

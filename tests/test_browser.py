@@ -21,8 +21,7 @@ from conftest import SMALL, made_once, one_line, ser_command
 from odd_files import BAD, odd_files
 
 from ser.audio import decode
-from ser.inference import browser, bundle
-from ser.inference.model import load_model
+from ser.inference import browser, bundle, load_model
 from ser.project import SerError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))

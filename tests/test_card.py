@@ -9,11 +9,10 @@ import pytest
 from conftest import SMALL, one_line
 from huggingface_hub import ModelCard
 
-from ser import evaluation
+from ser import evaluation, inference
 from ser.experiments import predictions_of
 from ser.export import card, writer
 from ser.inference import bundle
-from ser.inference import model as inference
 from ser.project import read_json, write_json
 
 REPORT = Path(__file__).parents[1] / "reports" / "whisper-tiny-linear" / "combined-6"
@@ -29,7 +28,7 @@ def folder(tmp_path):
     predictions = predictions_of(REPORT)
     found = evaluation.calibrate(predictions, metrics["classes"], 0.8)
     known["temperature"], known["threshold"] = found
-    write_json(copy / bundle.CARD, known)
+    write_json(copy / bundle.CARD, {**known, bundle.OWN_SUM: bundle.own_sum(known)})
     return copy
 
 

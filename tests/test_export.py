@@ -14,7 +14,7 @@ import soundfile
 from conftest import one_line, ser_command
 from test_pretrained import small_encoder  # noqa: F401  a fixture
 
-from ser import models, plots
+from ser import inference, models, plots
 from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
 from ser.export import graph
@@ -23,7 +23,6 @@ from ser.export.writer import export
 from ser.features import encoders
 from ser.features import extraction as features
 from ser.inference import bundle
-from ser.inference import model as inference
 from ser.models.ensemble import members_of
 from ser.project import SerError
 

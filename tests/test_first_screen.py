@@ -51,7 +51,7 @@ def test_there_is_one_version():
 
 
 def test_the_package_answers_without_a_checkout(monkeypatch, tmp_path):
-    from ser.inference import model as inference
+    from ser import inference
 
     shutil.copytree(SMALL, tmp_path / "released" / "small")
     monkeypatch.setattr(inference, "PACKAGED", tmp_path / "released")

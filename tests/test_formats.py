@@ -16,8 +16,7 @@ from ser import formats
 from ser.audio import AudioError, decode
 from ser.cli import inputs
 from ser.corpora import folders
-from ser.inference import sandbox
-from ser.inference.model import load_model
+from ser.inference import load_model, sandbox
 
 av = pytest.importorskip("av", reason="needs the extra `formats`")
 

@@ -16,8 +16,7 @@ from ser import formats
 from ser.audio import AudioError, decode, to_mono, to_waveform
 from ser.config import AudioConfig
 from ser.formats import Limits
-from ser.inference import sandbox
-from ser.inference.model import load_model
+from ser.inference import load_model, sandbox
 
 HOUR = 3_599
 

@@ -13,11 +13,10 @@ import soundfile
 import soxr
 from conftest import SMALL, one_line
 
-from ser import models
+from ser import inference, models
 from ser.audio import decode
 from ser.config import AudioConfig, FeatureConfig, ModelConfig, to_dict
 from ser.features import extraction
-from ser.inference import model as inference
 from ser.project import MODEL_FILE, AudioError
 
 CLASSES = ("angry", "happy", "sad")
@@ -62,7 +61,7 @@ def test_answer_is_the_networks_output_for_the_training_front_end(model, model_f
     answer = model.predict(samples, 16_000)  # a tone: nothing is answered
     assert (answer.label, answer.probabilities, answer.segments) == ("", {}, ())
     assert answer.no_speech
-    assert answer.warnings == [inference.WARNINGS["no speech"]]
+    assert answer.warnings == [inference.model.WARNINGS["no speech"]]
     assert answer.duration_s == pytest.approx(0.8)
 
 
@@ -150,7 +149,7 @@ def test_speech_is_answered_without_a_warning_and_too_little_of_it_with_one(mode
     clip = sorted(demo_shelf.rglob("*.opus"))[7]
     recording = decode(clip)
     found = model.predict(clip).warnings
-    assert inference.WARNINGS["no speech"] not in found
+    assert inference.model.WARNINGS["no speech"] not in found
     middle = len(recording.samples) // 2
     short = recording.samples[middle : middle + recording.sample_rate_hz // 3]
     found = model.predict(short, recording.sample_rate_hz).warnings
@@ -228,7 +227,7 @@ def test_released_models_answer_wherever_the_project_is(model_file, tmp_path, mo
 
 def test_a_model_is_chosen_by_name(model_file, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_ROOT", str(tmp_path))
-    monkeypatch.setattr(inference, "_released", dict)
+    monkeypatch.setattr(inference.loading, "_released", dict)
     with one_line("no released model", "--model"):
         inference.find_model()
     demo = run_of(tmp_path, model_file, "demo", "on-demo")
@@ -247,6 +246,6 @@ def test_the_largest_released_model_answers_and_is_named(tmp_path, monkeypatch):
     for name, n_bytes in (("a-large", 10_000), ("b-small", 10)):
         homes[name] = shutil.copytree(SMALL, tmp_path / "models" / name)
         (homes[name] / "model.tflite").write_bytes(bytes(n_bytes))
-    monkeypatch.setattr(inference, "_released", lambda: homes)
+    monkeypatch.setattr(inference.loading, "_released", lambda: homes)
     assert inference.find_model() == homes["a-large"]
     assert inference.load_model().name == str(homes["a-large"])

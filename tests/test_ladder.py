@@ -16,13 +16,12 @@ from conftest import EMOTIONS, TINY, one_line
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ser import experiments, models, plots
+from ser import experiments, inference, models, plots
 from ser.cli import show
 from ser.config import ModelConfig, TrainingConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.features import dataset
-from ser.inference import model as inference
 from ser.project import SerError
 from ser.studies import ladder
 from ser.studies import leaderboard as summary

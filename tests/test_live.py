@@ -13,8 +13,7 @@ from conftest import SMALL, one_line
 from test_windows import CARD, RATE, hear, silence, speech  # noqa: F401  fixtures among them
 
 from ser.cli import app, show
-from ser.inference import live
-from ser.inference.model import Model, load_model
+from ser.inference import Model, live, load_model
 
 
 @pytest.fixture

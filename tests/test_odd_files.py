@@ -10,7 +10,7 @@ import pytest
 from conftest import SMALL, ser_command
 from odd_files import EITHER, GOOD, write_all
 
-from ser.inference.model import load_model
+from ser.inference import load_model
 from ser.project import SerError
 
 LIMIT_S = 5.0

@@ -14,7 +14,7 @@ from test_cli import ser
 
 from ser import corpora
 from ser.corpora import metadata
-from ser.inference.model import Model, load_model
+from ser.inference import Model, load_model
 
 
 @pytest.fixture

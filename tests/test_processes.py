@@ -48,7 +48,7 @@ def unit(folder):
     (folder / "model.keras").write_bytes(b"weights")
     (folder / "predictions.csv").write_text("a,b\n1,2\n")
     files = {name: digest(folder / name) for name in ("model.keras", "predictions.csv")}
-    write_json(folder / units.RUN_FILE, {"seed": 0, "files": files})
+    write_json(folder / units.RUN_FILE, {"seed": 0, "sha256": files})
     return folder
 
 
@@ -76,7 +76,7 @@ def test_a_run_of_an_earlier_version_is_done_where_its_model_is_whole(finished_p
     old = shutil.copytree(run, tmp_path / "fold-0-seed-0")
     assert units.is_done(old)
     card = read_json(old / units.RUN_FILE)
-    assert set(card.pop("files")) == {f.name for f in old.iterdir()} - {"run.json"}
+    assert set(card.pop("sha256")) == {f.name for f in old.iterdir()} - {"run.json"}
     write_json(old / units.RUN_FILE, card)
     assert units.is_done(old)
     (old / "model.keras").write_bytes((old / "model.keras").read_bytes()[:-100])

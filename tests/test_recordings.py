@@ -17,7 +17,7 @@ from test_windows import NOT_SPEECH
 
 from ser import audio
 from ser.cli import inputs, show
-from ser.inference.model import Prediction, load_model
+from ser.inference import Prediction, load_model
 
 
 @pytest.fixture

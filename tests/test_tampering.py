@@ -13,8 +13,7 @@ from odd_files import speech_like
 from ser import models
 from ser.config import load_recipe, to_dict
 from ser.experiments import recipes
-from ser.inference import bundle
-from ser.inference.model import load_model
+from ser.inference import bundle, load_model
 from ser.project import SerError
 
 BEFORE = {  # the class, by its position, and its probability

@@ -25,8 +25,8 @@ from ser import corpora
 from ser.audio import decode
 from ser.config import Recipe, from_dict
 from ser.features import extraction as features
+from ser.inference import load_model
 from ser.inference.bundle import read_card
-from ser.inference.model import load_model
 from ser.models import backend
 from ser.project import paths, shown, write_json
 

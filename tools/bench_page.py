@@ -36,8 +36,7 @@ from tqdm.auto import tqdm
 
 from ser import corpora
 from ser.audio import decode, to_mono
-from ser.inference import browser
-from ser.inference.model import load_model
+from ser.inference import browser, load_model
 from ser.project import paths, shown, write_json
 
 CORPORA = ("ravdess", "crema_d", "tess", "savee", "emodb")

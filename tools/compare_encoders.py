@@ -33,7 +33,7 @@ from ser import evaluation, experiments, models  # noqa: E402
 from ser.config import FeatureConfig, Recipe, changed, to_dict  # noqa: E402
 from ser.experiments import recipes  # noqa: E402
 from ser.export.writer import export  # noqa: E402
-from ser.inference.model import load_model  # noqa: E402
+from ser.inference import load_model  # noqa: E402
 from ser.models import pretrained, whisper  # noqa: E402
 from ser.models.heads import attentive_head, clip_statistics  # noqa: E402
 from ser.models.layers import Standardise  # noqa: E402

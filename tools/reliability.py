@@ -333,7 +333,7 @@ def files() -> dict[str, Any]:
     from odd_files import write_all
 
     from ser.cli.use import predict  # noqa: F401  the shell that is meant
-    from ser.inference.model import load_model
+    from ser.inference import load_model
 
     model = load_model(SMALL)
     with folder() as home:
@@ -344,7 +344,7 @@ def files() -> dict[str, Any]:
 HEARD = """
 import resource, sys, time
 from ser.audio import decode
-from ser.inference.model import load_model
+from ser.inference import load_model
 from ser.inference.sandbox import LIMITS
 from ser.project import AudioError
 model = load_model(sys.argv[2])
@@ -387,7 +387,7 @@ def bundles() -> dict[str, Any]:
     import tampering
     from odd_files import speech_like
 
-    from ser.inference.model import load_model
+    from ser.inference import load_model
 
     with folder() as home:
         paths = tampering.bundles(SMALL, home, 217)
@@ -400,7 +400,7 @@ def keras_files() -> dict[str, Any]:
     import test_export
     from odd_files import speech_like
 
-    from ser.inference.model import load_model
+    from ser.inference import load_model
 
     with folder() as home:
         clips = [speech_like(1.5, seed=number)[:, 0] for number in range(4)]

@@ -205,8 +205,7 @@ def web_page(
     """Open a web page to record, upload and look; Ctrl-C ends."""
     if not 1 <= port <= 65_535:
         raise SerError(f"--port {port}: expected a number from 1 to 65535, such as 7860.")
-    from ser.inference import page
-    from ser.inference.model import find_model, load_model
+    from ser.inference import find_model, load_model, page
 
     path = find_model(model)
     loaded = load_model(path)
@@ -237,8 +236,8 @@ def export(
     ] = None,
 ) -> None:
     """Make a bundle that runs without TensorFlow: ONNX, LiteRT, card and checksums."""
+    from ser.inference import find_model
     from ser.inference.bundle import FILES
-    from ser.inference.model import find_model
     from ser.project import shown, unknown
 
     for folder, option in ((to, "--to"), (page, "--page")):

@@ -40,7 +40,7 @@ def is_done(folder: Path) -> bool:
 def _damage(folder: Path) -> str:
     """Say which file of a finished unit is not what was written; nothing where all are."""
     try:
-        files = read_json(folder / RUN_FILE).get("files")
+        files = read_json(folder / RUN_FILE).get("sha256")
     except (SerError, AttributeError):
         return RUN_FILE
     if files is None:  # of an earlier version
@@ -72,7 +72,7 @@ def finish(folder: Path, network: keras.Model, card: dict[str, Any]) -> None:
     models.save(network, folder / MODEL_FILE, card)
     made = sorted(file for file in folder.glob("[!.]*") if file.is_file())
     files = {file.name: digest(file) for file in made if file.name != fitting.STATE_FILE}
-    write_json(folder / RUN_FILE, {**card, "files": files})
+    write_json(folder / RUN_FILE, {**card, "sha256": files})
     (folder / fitting.STATE_FILE).unlink(missing_ok=True)
 
 

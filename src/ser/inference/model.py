@@ -1,7 +1,6 @@
 """A trained model and a recording become probabilities.
 
-Importing this module imports neither TensorFlow nor librosa. A bundle never needs them; for a
-``.keras`` file they come in with `load_model`.
+Importing this module imports neither TensorFlow nor librosa. `ser.inference.loading` opens models.
 """
 
 from __future__ import annotations
@@ -10,14 +9,13 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ser.audio import clipped_share, loudest, open_any, to_mono, to_waveform, warnings_about
-from ser.config import AudioConfig, FeatureConfig, from_dict
-from ser.inference import bundle, voice
+from ser.audio import clipped_share, loudest, open_any, to_mono, warnings_about
+from ser.config import AudioConfig, from_dict
+from ser.inference import voice
 from ser.inference.speech import find_speech, has_speech
 from ser.inference.windows import (
     WINDOW_S,
@@ -29,12 +27,10 @@ from ser.inference.windows import (
     named,
     segments_of,
 )
-from ser.models import backend
-from ser.project import MODEL_FILE, SerError, paths, read_json, shown, unknown
+from ser.project import SerError, unknown
 
 Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres in seconds
 
-PACKAGED = Path(__file__).parents[1] / "released"  # what a wheel brings; a checkout has models/
 SHORT_S = 0.5
 SLACK_S = 0.1  # a recording of this much more is still heard as one
 MIXED_BELOW = 0.6  # share of the speech that the answer about the whole recording is true of
@@ -382,113 +378,3 @@ class Model:
         if label is None:
             label = most_probable(self.hear(samples, rate))
         return self._share_out(samples, rate, self.card["classes"].index(label))
-
-
-def _of_keras(file: Path) -> Model:
-    from ser import models
-
-    card = models.read_card(file)  # or one line, before seconds of importing
-    backend.load()
-    from ser.features import extraction
-    from ser.inference import explain
-
-    plain = models.load(file)
-    network = models.with_attention(plain)
-    audio = from_dict(AudioConfig, card["audio"], source=f"{file}: its card")
-    config = from_dict(FeatureConfig, card["features"], source=f"{file}: its card")
-    if getattr(plain, "inputs", None):  # or it is a class of a reader's own
-        said = (config.n_rows, len(extraction.feature_names(config)), len(card["classes"]))
-        found = (*plain.input_shape[1:], plain.output_shape[-1])
-        if found not in (said, (None, *said[1:])):
-            raise SerError(
-                f"{file}: its card says {said} frames, features and classes, its layers {found}. "
-                "Train it again."
-            )
-
-    def hear(samples: np.ndarray, rate: float) -> Heard:
-        rows = extraction.compute(samples, rate, audio, config)
-        found = network.predict_on_batch(rows[None])
-        return (found[0][0], found[1][0]) if isinstance(found, list) else (found[0], None)
-
-    def share_out(samples: np.ndarray, rate: float, position: int) -> np.ndarray:
-        rows = extraction.compute(samples, rate, audio, config)
-        return explain.integrated_gradients(plain, rows, position)
-
-    longest_s = config.n_frames * config.hop_length / audio.sample_rate_hz
-    return Model(hear, longest_s, card, shown(file.parent), share_out)
-
-
-def _of_bundle(folder: Path) -> Model:
-    opened = bundle.load(folder)
-    audio = AudioConfig(sample_rate_hz=opened.sample_rate_hz)  # it trims itself
-
-    def hear(samples: np.ndarray, rate: float) -> Heard:
-        return opened(to_waveform(samples, rate, audio))
-
-    name = folder.name if folder.parent == PACKAGED else shown(folder)
-    return Model(hear, opened.window_s, opened.card, name)
-
-
-def find_model(choice: Path | str | None = None) -> Path:
-    """Find a bundle's folder or a ``.keras`` file; `choice` is as `load_model` takes it."""
-    released = _released()
-    if choice is None:
-        if released:
-            return max(released.values(), key=lambda f: sum(x.stat().st_size for x in f.iterdir()))
-        for run in paths().finished_runs():
-            if "demo" not in read_json(run / "run.json")["recipe"]["corpora"]:
-                return run / MODEL_FILE
-        raise SerError(
-            f"no released model under {shown(paths().models)}, and no training on real speech. "
-            "Name one with --model."
-        )
-    path, name = Path(choice), str(choice)
-    if (path / bundle.CARD).is_file():
-        return path
-    file = path / MODEL_FILE if path.is_dir() else path
-    if file.is_file():
-        return file
-    if name in released:
-        return released[name]
-    for run in paths().finished_runs():
-        if name in ("newest", run.parts[-3]) and (run / MODEL_FILE).is_file():
-            return run / MODEL_FILE
-    raise SerError(
-        f"{choice}: no model there. Expected a bundle, a run folder, a .keras file, newest, a "
-        f"recipe with a finished run, or a released model: {', '.join(released) or 'none here'}."
-    )
-
-
-def _released() -> dict[str, Path]:
-    """Find released models in the package, its checkout and the project; the last wins."""
-    checkout = Path(__file__).resolve().parents[3]
-    homes = [checkout / "models"] if (checkout / "pyproject.toml").is_file() else []
-    return {
-        card.parent.name: card.parent
-        for home in (PACKAGED, *homes, paths().models)
-        for card in sorted(home.glob(f"*/{bundle.CARD}"))
-    }
-
-
-def load_model(choice: Path | str | None = None) -> Model:
-    """Load a model.
-
-    Parameters
-    ----------
-    choice : path or str, optional
-        A bundle, a run folder, a ``.keras`` file; the name of a released model (``small``) or of a
-        recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe. The
-        largest released model where left out.
-
-    Returns
-    -------
-    Model
-        Ready to `predict`. A bundle needs neither TensorFlow nor librosa.
-
-    Raises
-    ------
-    SerError
-        When there is no such model, or it is damaged.
-    """
-    found = find_model(choice)
-    return _of_bundle(found) if found.is_dir() else _of_keras(found)

@@ -226,8 +226,7 @@ def build(model: Model, card: str, forget: Callable[[str], None] | None = None) 
             api_name="answer",
         )
         other.upload(respond, [other], shown, concurrency_id="answers", api_name="upload")
-    page.queue(max_size=WAITING)
-    return page
+    return page.queue(max_size=WAITING)
 
 
 def _remove(path: str) -> None:

@@ -27,7 +27,7 @@ from ser.corpora.metadata import clip_path
 from ser.experiments.plans import Plan
 from ser.experiments.units import is_done
 from ser.features import augment, extraction
-from ser.inference.model import Model, load_model
+from ser.inference import Model, load_model
 from ser.models import backend
 from ser.project import MODEL_FILE, SerError, processes, unknown, write_csv
 
