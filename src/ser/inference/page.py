@@ -125,7 +125,7 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
             most = clock(float(times_s[np.argmax(weights)]))
             seen = f"Spectrogram of {clock(found.duration_s)}; most attention lies at {most}."
             caption = "Where the model listened: the white line is its attention."
-        ax.set_xlabel("time (min:s)")
+        ax.set(xlim=(0, found.duration_s), xlabel="time (min:s)")
         ax.xaxis.set_major_formatter(lambda s, _: clock(s).removesuffix(".0"))  # as the player
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, dpi=100)
@@ -201,7 +201,7 @@ def build(model: Model, card: str, forget: Callable[[str], None] | None = None) 
                     with gradio.Row():
                         ask = gradio.Button("Answer", variant="primary", elem_id="ask")
                         other = gradio.UploadButton(
-                            "Upload video or another format",  # the box above takes audio/* only
+                            "Upload another format",  # the box above takes audio/* only
                             file_types=sorted(formats.SUFFIXES),
                         )
                 with gradio.Column(min_width=320):
