@@ -26,7 +26,7 @@ import numpy as np
 from matplotlib import mlab
 
 from ser import formats, plots
-from ser.audio import TRIM_FRAME, TRIM_HOP, to_waveform
+from ser.audio import to_waveform
 from ser.inference import guard, sandbox
 from ser.inference.model import Model, Prediction
 from ser.inference.windows import clock
@@ -119,13 +119,12 @@ def _draw(model: Model, samples: np.ndarray, rate: float, found: Prediction) -> 
             hertz = model.audio.sample_rate_hz
             whole = to_waveform(samples, rate, dataclasses.replace(model.audio, trim_db=None))
             weights, times_s = found.attention
-            times_s = times_s + _unheard_s(whole, model)
             _spectrogram(whole, hertz, ax)
             plots.attention(weights, times_s, len(whole) / hertz, ax)
             most = clock(float(times_s[np.argmax(weights)]))
             seen = f"Spectrogram of {clock(found.duration_s)}; most attention lies at {most}."
             caption = "Where the model listened: the white line is its attention."
-        ax.set_xlabel("time (min:s)")
+        ax.set(xlim=(0, found.duration_s), xlabel="time (min:s)")
         ax.xaxis.set_major_formatter(lambda s, _: clock(s).removesuffix(".0"))  # as the player
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, dpi=100)
@@ -153,16 +152,6 @@ def _spectrogram(samples: np.ndarray, sample_rate_hz: float, ax: Axes) -> None:
     )
     ax.set_ylabel("frequency (kHz)")
     ax.grid(visible=False)
-
-
-def _unheard_s(whole: np.ndarray, model: Model) -> float:
-    """Say how much of the beginning is too quiet for a model that trims."""
-    if model.audio.trim_db is None:
-        return 0.0
-    squares = np.pad(np.square(whole), TRIM_FRAME // 2)
-    power = np.lib.stride_tricks.sliding_window_view(squares, TRIM_FRAME)[::TRIM_HOP].mean(axis=1)
-    heard = power > power.max() * 10 ** (-model.audio.trim_db / 10)
-    return float(np.argmax(heard)) * TRIM_HOP / model.audio.sample_rate_hz
 
 
 def build(model: Model, card: str, forget: Callable[[str], None] | None = None) -> gradio.Blocks:
@@ -201,7 +190,7 @@ def build(model: Model, card: str, forget: Callable[[str], None] | None = None) 
                     with gradio.Row():
                         ask = gradio.Button("Answer", variant="primary", elem_id="ask")
                         other = gradio.UploadButton(
-                            "Upload video or another format",  # the box above takes audio/* only
+                            "Upload another format",  # the box above takes audio/* only
                             file_types=sorted(formats.SUFFIXES),
                         )
                 with gradio.Column(min_width=320):
@@ -221,12 +210,10 @@ def build(model: Model, card: str, forget: Callable[[str], None] | None = None) 
             respond,
             [sound],
             shown,
-            concurrency_limit=AT_ONCE,
-            concurrency_id="answers",
             api_name="answer",
         )
-        other.upload(respond, [other], shown, concurrency_id="answers", api_name="upload")
-    return page.queue(max_size=WAITING)
+        other.upload(respond, [other], shown, api_name="upload")
+    return page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)  # of `respond`
 
 
 def _remove(path: str) -> None:
