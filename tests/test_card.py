@@ -29,7 +29,7 @@ def folder(tmp_path):
     predictions = predictions_of(REPORT)
     found = evaluation.calibrate(predictions, metrics["classes"], 0.8)
     known["temperature"], known["threshold"] = found
-    write_json(copy / bundle.CARD, known)
+    write_json(copy / bundle.CARD, {**known, bundle.OWN_SUM: bundle.own_sum(known)})
     return copy
 
 
