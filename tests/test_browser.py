@@ -557,7 +557,9 @@ def test_what_cannot_become_a_page_is_one_line(tmp_path):
     with one_line("no bundle there"):
         browser.write(tmp_path / "page", {"x": tmp_path})
     card = json.loads((SMALL / bundle.CARD).read_text())
-    (tmp_path / bundle.CARD).write_text(json.dumps({**card, "files": {"litert": {}}}))
+    card["files"] = {"litert": {**card["files"]["onnx"], "file": "model.tflite"}}
+    card[bundle.OWN_SUM] = bundle.own_sum(card)
+    (tmp_path / bundle.CARD).write_text(json.dumps(card))
     with one_line("no onnx file", "litert"):
         browser.write(tmp_path / "page", {"x": tmp_path})
     for arguments in (["small"], ["small", "--to", tmp_path / "x"]):

@@ -113,19 +113,22 @@ def test_a_foreign_graph_must_take_a_waveform(tmp_path):
 def test_a_graph_without_end_is_ended(tmp_path, monkeypatch):
     onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
     make, kinds = onnx.helper, onnx.TensorProto
-    truth = make.make_tensor_value_info("on", kinds.BOOL, [])
-    count = make.make_tensor_value_info("i", kinds.INT64, [])
-    still = make.make_tensor_value_info("still", kinds.BOOL, [])
+    value = make.make_tensor_value_info
     body = make.make_graph(
-        [make.make_node("Identity", ["on"], ["still"])], "body", [count, truth], [still]
+        [
+            make.make_node("Identity", ["on"], ["still"]),
+            make.make_node("Identity", ["x"], ["y"]),
+        ],
+        "body",
+        [value("i", kinds.INT64, []), value("on", kinds.BOOL, []), value("x", kinds.FLOAT, [None])],
+        [value("still", kinds.BOOL, []), value("y", kinds.FLOAT, [None])],
     )
     constants = [
         make.make_tensor("most", kinds.INT64, [], [2**62]),
         make.make_tensor("yes", kinds.BOOL, [], [True]),
     ]
     graph = graph_of(
-        ("Loop", ["most", "yes"], [], {"body": body}),
-        ("Abs", ["waveform"], ["probabilities"], {}),
+        ("Loop", ["most", "yes", "waveform"], ["probabilities"], {"body": body}),
         constants=constants,
     )
     monkeypatch.setattr(bundle, "TIMEOUT_S", 0.5)
