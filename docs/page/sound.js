@@ -4,6 +4,7 @@
 export const MIN_DURATION_S = 0.05; // about four periods of the lowest male voice
 const SILENCE_DBFS = -70;
 const QUIET_DBFS = -40;
+const CLIPPED_FROM = 0.999;
 const TRIM_FRAME = 2048; // samples that trimming looks at, and steps on by
 const TRIM_HOP = 512;
 
@@ -35,21 +36,23 @@ export function asWav(mono, rate) {
   return new Blob([view], { type: "audio/wav" });
 }
 
-/** Name what makes a recording a poor basis for an answer. */
-export function warningsAbout(samples) {
+/** Measure how far the loudest sample is from the middle, and which share is at full scale. */
+export function levels(samples) {
   let mean = 0;
-  for (const value of samples) mean += value;
-  mean /= samples.length;
-  let peak = 0;
-  let full = 0;
+  for (const value of samples) mean += value / samples.length;
+  let [loudest, full] = [0, 0];
   for (const value of samples) {
-    peak = Math.max(peak, Math.abs(value - mean));
-    if (Math.abs(value) >= 0.999) full += 1;
+    loudest = Math.max(loudest, Math.abs(value - mean));
+    if (Math.abs(value) >= CLIPPED_FROM) full += 1;
   }
-  const level = 20 * Math.log10(peak);
+  return { loudest, clipped: full / samples.length };
+}
+
+/** Name what makes a recording of such levels a poor basis for an answer. */
+export function warningsAbout({ loudest, clipped }) {
+  const level = 20 * Math.log10(loudest);
   const found = level < SILENCE_DBFS ? ["silent"] : level < QUIET_DBFS ? ["quiet"] : [];
-  if (full / samples.length > 1e-3) found.push("clipped");
-  return found;
+  return clipped > 1e-3 ? [...found, "clipped"] : found;
 }
 
 // A low-pass filter that ends where soxr's high quality does: it lets pass up to 91.3 % of the lower
