@@ -73,11 +73,11 @@ function bessel(x) {
 
 const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
-function makeFilter(up, down) {
+function makeFilter(up, down, passEnd) {
   const lower = Math.min(1, up / down); // of the Nyquist frequency that comes in
-  const cutoff = ((1 + PASS_END) / 2) * lower;
+  const cutoff = ((1 + passEnd) / 2) * lower;
   const beta = 0.1102 * (REJECTION_DB - 8.7);
-  const width = Math.PI * (1 - PASS_END) * lower;
+  const width = Math.PI * (1 - passEnd) * lower;
   const half = Math.ceil((REJECTION_DB - 8) / (2.285 * width) / 2);
   const taps = new Float32Array(up * 2 * half);
   const whole = bessel(beta);
@@ -93,12 +93,12 @@ function makeFilter(up, down) {
 }
 
 /** Give samples another rate; linear phase, as long as before. */
-export function resample(samples, from, to) {
+export function resample(samples, from, to, passEnd = PASS_END) {
   if (from === to) return samples;
   const common = divisor(from, to);
   const [up, down] = [to / common, from / common];
-  const key = `${up}/${down}`;
-  if (!filters.has(key)) filters.set(key, makeFilter(up, down));
+  const key = `${up}/${down} ${passEnd}`;
+  if (!filters.has(key)) filters.set(key, makeFilter(up, down, passEnd));
   const { taps, half } = filters.get(key);
   const found = new Float32Array(Math.round((samples.length * up) / down));
   for (let n = 0; n < found.length; n++) {
