@@ -303,7 +303,10 @@ def test_it_can_be_used_by_keyboard(view, demo_shelf):
         )
     assert list(reached)[:3] == ["record", "file", "BUTTON"]
     assert {"player", "csv", "json", "SUMMARY"} <= set(reached)
-    assert [one for one, outline in reached.items() if outline == "none"] in ([], ["BODY"])
+    assert [one for one, outline in reached.items() if outline == "none" and one != "player"] in (
+        [],
+        ["BODY"],
+    )  # a player draws its own
     view.focus("#examples button >> nth=1")
     view.keyboard.press("Enter")
     bench_page.answer(view)

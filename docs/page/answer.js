@@ -2,7 +2,7 @@
 // model.py, live.py), so that page and package answer alike. What hears and what listens for speech
 // is handed in; the tests hold both against Python.
 
-import { MIN_DURATION_S, resample, trimmed, warningsAbout } from "./sound.js";
+import { MIN_DURATION_S, levels, resample, trimmed, warningsAbout } from "./sound.js";
 
 const VAD_RATE_HZ = 16000;
 const CHUNK = 512; // samples that one probability is about
@@ -22,15 +22,20 @@ const SLACK_S = 0.1; // a recording of this much more is still heard as one
 const MIXED_BELOW = 0.6; // share of the speech that the answer about all of it is true of
 const QUIET_AFTER_S = 1; // live, without speech for so long, nothing is answered
 
-export const WARNINGS = {
-  silent: "silent: there is nothing to hear in this recording",
-  quiet: "very quiet: the answer may be wrong; record closer to the microphone",
-  clipped: "clipped: the recording is overdriven; turn the level down",
-  truncated:
-    "cut short: the file ends before its header says; copy it again from its source",
-  short: "very short: there is little to go by",
-  "no speech": "no speech found in it: nothing is answered",
-  mixed: "mixed: several emotions follow one another; see the timeline",
+const WARNINGS = {
+  silent: () => "silent: there is nothing to hear in this recording",
+  quiet: ({ loudest }) =>
+    `very quiet: its loudest moment reaches ${(100 * loudest).toFixed(1)} % of what can be ` +
+    "recorded, and the answer may be wrong; record closer to the microphone",
+  clipped: ({ clipped }) =>
+    `clipped: ${(100 * clipped).toFixed(1)} % of the recording is overdriven; turn the level down`,
+  truncated: ({ duration }) =>
+    `cut short: the file ends after ${duration.toFixed(1)} s, before its header says; copy it ` +
+    "again from its source",
+  short: ({ duration }) => `very short: there is little to go by in ${duration.toFixed(2)} s`,
+  "no speech": () => "no speech found in it: nothing is answered",
+  mixed: ({ label, share }) =>
+    `mixed: ${label} is true of ${(100 * share).toFixed(0)} % of the speech only; see the timeline`,
 };
 
 /** Something a user can put right; its message is shown as it is. */
@@ -178,7 +183,8 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
       "hear an emotion.",
     );
   }
-  const notes = warningsAbout(mono);
+  const level = levels(mono);
+  const notes = warningsAbout(level);
   if (truncated) notes.push("truncated");
   if (duration < SHORT_S) notes.push("short");
   const silent = notes.includes("silent");
@@ -190,12 +196,12 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   let attention = null;
   if (inWindows) {
     const stretches = silent ? [] : await findSpeech(listen, listened, VAD_RATE_HZ);
-    segments = await segmentsOf(model, heard, model.sample_rate_hz, stretches, progress);
+    segments = await segmentsOf(model, heard, hertz, stretches, progress);
   } else if (!silent) {
     const stretches = await findSpeech(listen, listened, VAD_RATE_HZ);
     if (stretches.length || (await hasSpeech(listen, listened, VAD_RATE_HZ))) {
       const [begin, end] = stretches.length ? [stretches[0][0], stretches.at(-1)[1]] : [0, duration];
-      const at = (seconds) => Math.round(seconds * model.sample_rate_hz);
+      const at = (seconds) => Math.round(seconds * hertz);
       const spoken = heard.slice(at(begin), at(end));
       const found = await model.hear(spoken);
       const probabilities = named(model.classes, [...found.probabilities]);
@@ -208,15 +214,17 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   const probabilities = segments.length ? meanOf(segments, model.classes) : {};
   const label = mostProbable(probabilities);
   const ofLabel = sumOf(segments.filter((s) => s.label === label).map(lasts));
-  const mixed = ofLabel < MIXED_BELOW * sumOf(segments.map(lasts));
+  const ofAll = sumOf(segments.map(lasts));
+  const mixed = ofLabel < MIXED_BELOW * ofAll;
   if (!segments.length && !silent) notes.push("no speech");
   if (mixed) notes.push("mixed");
+  const facts = { ...level, duration, label, share: ofLabel / (ofAll || 1) };
   const answer = {
     label,
     probabilities,
     duration_s: duration,
     segments,
-    warnings: notes.map((name) => WARNINGS[name]),
+    warnings: notes.map((name) => WARNINGS[name](facts)),
     uncertain: (probabilities[label] ?? 0) < model.threshold,
     no_speech: !segments.length,
     mixed,
@@ -228,12 +236,12 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
 }
 
 /** Put the weights of attention where they belong: the graph trims what it is given first. */
-function placed(model, heard, begin, weights) {
-  const [first, end] = trimmed(heard, model.trim_db);
+function placed(model, spoken, begin, weights) {
+  const [first, end] = trimmed(spoken, model.trim_db);
   return {
     weights: [...weights],
     start_s: begin + first / model.sample_rate_hz,
-    end_s: end / model.sample_rate_hz,
+    end_s: begin + end / model.sample_rate_hz,
     step_s: model.longest_s / weights.length,
   };
 }

@@ -15,7 +15,7 @@ const METADATA_MS = 3000;
 export function describe(bytes) {
   const view = new DataView(bytes);
   const text = (at, n) => String.fromCharCode(...new Uint8Array(bytes, at, Math.min(n, bytes.byteLength - at)));
-  const found = { rate: 48000, truncated: false };
+  const found = { rate: 48000, truncated: false, coded: null };
   const size = bytes.byteLength;
   if (size < 64) return found;
   if (text(0, 4) === "RIFF" && text(8, 4) === "WAVE") {
@@ -30,6 +30,8 @@ export function describe(bytes) {
     }
   } else if (text(0, 4) === "fLaC") {
     found.rate = (view.getUint16(18) << 4) | (view.getUint8(20) >> 4);
+  } else if (text(0, 4) === "OggS" && text(28, 8) === "OpusHead") {
+    found.coded = view.getUint32(40, true); // browsers give 48 kHz all the same
   } else if (text(0, 4) === "OggS" && text(28, 7) === "\x01vorbis") {
     found.rate = view.getUint32(40, true);
   } else {
@@ -96,7 +98,7 @@ export async function decode(file) {
       "this is a Git LFS pointer, not the recording itself. Run `git lfs pull` in that checkout.",
     );
   }
-  const { rate, truncated } = describe(bytes);
+  const { rate, truncated, coded } = describe(bytes);
   let decoded;
   try {
     decoded = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
@@ -110,7 +112,7 @@ export async function decode(file) {
   if (!decoded.length) throw new AudioError("the file holds no samples. Record or export it again.");
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) =>
     decoded.getChannelData(i));
-  return { channels, rate: decoded.sampleRate, truncated };
+  return { channels, rate: decoded.sampleRate, truncated, coded };
 }
 
 // The microphone ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 export const MIN_DURATION_S = 0.05; // about four periods of the lowest male voice
 const SILENCE_DBFS = -70;
 const QUIET_DBFS = -40;
+const CLIPPED_FROM = 0.999;
 const TRIM_FRAME = 2048; // samples that trimming looks at, and steps on by
 const TRIM_HOP = 512;
 
@@ -35,21 +36,23 @@ export function asWav(mono, rate) {
   return new Blob([view], { type: "audio/wav" });
 }
 
-/** Name what makes a recording a poor basis for an answer. */
-export function warningsAbout(samples) {
+/** Measure how far the loudest sample is from the middle, and which share is at full scale. */
+export function levels(samples) {
   let mean = 0;
-  for (const value of samples) mean += value;
-  mean /= samples.length;
-  let peak = 0;
-  let full = 0;
+  for (const value of samples) mean += value / samples.length;
+  let [loudest, full] = [0, 0];
   for (const value of samples) {
-    peak = Math.max(peak, Math.abs(value - mean));
-    if (Math.abs(value) >= 0.999) full += 1;
+    loudest = Math.max(loudest, Math.abs(value - mean));
+    if (Math.abs(value) >= CLIPPED_FROM) full += 1;
   }
-  const level = 20 * Math.log10(peak);
+  return { loudest, clipped: full / samples.length };
+}
+
+/** Name what makes a recording of such levels a poor basis for an answer. */
+export function warningsAbout({ loudest, clipped }) {
+  const level = 20 * Math.log10(loudest);
   const found = level < SILENCE_DBFS ? ["silent"] : level < QUIET_DBFS ? ["quiet"] : [];
-  if (full / samples.length > 1e-3) found.push("clipped");
-  return found;
+  return clipped > 1e-3 ? [...found, "clipped"] : found;
 }
 
 // A low-pass filter that ends where soxr's high quality does: it lets pass up to 91.3 % of the lower
@@ -70,11 +73,11 @@ function bessel(x) {
 
 const divisor = (a, b) => (b ? divisor(b, a % b) : a);
 
-function makeFilter(up, down) {
+function makeFilter(up, down, passEnd) {
   const lower = Math.min(1, up / down); // of the Nyquist frequency that comes in
-  const cutoff = ((1 + PASS_END) / 2) * lower;
+  const cutoff = ((1 + passEnd) / 2) * lower;
   const beta = 0.1102 * (REJECTION_DB - 8.7);
-  const width = Math.PI * (1 - PASS_END) * lower;
+  const width = Math.PI * (1 - passEnd) * lower;
   const half = Math.ceil((REJECTION_DB - 8) / (2.285 * width) / 2);
   const taps = new Float32Array(up * 2 * half);
   const whole = bessel(beta);
@@ -90,12 +93,12 @@ function makeFilter(up, down) {
 }
 
 /** Give samples another rate; linear phase, as long as before. */
-export function resample(samples, from, to) {
+export function resample(samples, from, to, passEnd = PASS_END) {
   if (from === to) return samples;
   const common = divisor(from, to);
   const [up, down] = [to / common, from / common];
-  const key = `${up}/${down}`;
-  if (!filters.has(key)) filters.set(key, makeFilter(up, down));
+  const key = `${up}/${down} ${passEnd}`;
+  if (!filters.has(key)) filters.set(key, makeFilter(up, down, passEnd));
   const { taps, half } = filters.get(key);
   const found = new Float32Array(Math.round((samples.length * up) / down));
   for (let n = 0; n < found.length; n++) {

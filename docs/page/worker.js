@@ -3,9 +3,10 @@
 import * as ort from "./ort.wasm.min.mjs";
 import { AudioError, FRAME, Live, predict } from "./answer.js";
 import { KEPT_S } from "./recording.js";
-import { asWav, envelope, spectrogram, toMono } from "./sound.js";
+import { asWav, envelope, resample, spectrogram, toMono } from "./sound.js";
 
 const STATE = 128; // of the detector's memory
+const CODED = [8000, 12000, 16000, 24000]; // rates of Opus that libsndfile gives as they are
 const COLUMNS = 800; // of a waveform that is drawn
 
 const models = new Map();
@@ -80,12 +81,16 @@ const tasks = {
     await openModel(name, card, bytes);
   },
 
-  async give({ channels, rate, truncated }) {
-    const mono = toMono(channels);
+  async give({ channels, rate, truncated, coded }) {
+    let mono = toMono(channels);
     if (!mono.every(Number.isFinite)) {
       throw new AudioError(
         "the file holds NaN or infinite samples. Export it again as 16-bit PCM or FLAC.",
       );
+    }
+    if (CODED.includes(coded)) { // nothing lies above, so the filter may be steep
+      mono = resample(mono, rate, coded, 0.97);
+      rate = coded;
     }
     given = { mono, rate, truncated };
   },
