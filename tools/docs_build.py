@@ -86,6 +86,7 @@ def main() -> int:
     shutil.rmtree(html, ignore_errors=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command = ["-m", "sphinx", "--fail-on-warning", "--quiet", "--jobs", "auto"]
+    command += ["--doctree-dir", str(options.to / "doctrees")]
     if code := subprocess.call([sys.executable, *command, str(source), str(html)]):
         return code
     if (options.page / "index.html").is_file():
