@@ -233,7 +233,7 @@ function placed(model, heard, begin, weights) {
   return {
     weights: [...weights],
     start_s: begin + first / model.sample_rate_hz,
-    end_s: end / model.sample_rate_hz,
+    end_s: begin + end / model.sample_rate_hz,
     step_s: model.longest_s / weights.length,
   };
 }
