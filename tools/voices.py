@@ -1,6 +1,6 @@
 """How well a model gets used to a voice: clips of one speaker, unlabelled, against no adaptation.
 
-    python tools/voices.py
+    python tools/voices.py [REPORT]
 
 Heads as in ``tools/unheard.py`` (its trial CHOSEN), each asked about a corpus it never heard.
 What adaptation knows about voices comes from the six other corpora, each answered by a head that
@@ -8,6 +8,10 @@ heard neither it nor the corpus under test; the temperature too. Clips of a spea
 adaptation, and the speaker's other clips are scored with it and without. Writes
 ``reports/tuning/voices/``: ``predictions.csv``, ``knowledge.json`` and, from those two alone where
 they are there, ``adaptation.csv``.
+
+With the folder of a report of leave-one-corpus-out the predictions are those of the report, and
+``adaptation.csv`` goes there. What adaptation knows comes from the other corpora there too, but the
+models that answered about those had heard the corpus under test.
 """
 
 from __future__ import annotations
@@ -27,9 +31,9 @@ from ser import evaluation
 from ser.inference import voice
 from ser.project import paths, read_json, shown, write_json, writing
 
-CHOSEN = "every corpus"
+CHOSEN = "logistic regression, penalty 100"
 COUNTS = (1, 2, 5, 10, 20, 50)
-N_DRAWS = 20  # of a corpus, at least two of a speaker
+N_DRAWS = 24  # of a corpus, at least one of each speaker
 LEFT = 5  # clips of a speaker that must be left to be scored
 MODES = ("balanced", "one emotion", "mostly neutral", "neutral, known")
 
@@ -57,22 +61,26 @@ def predict(home: Path) -> None:
     tested, knowledge = [], {}
     for name in SEVEN:
         others = pd.concat([pairs[name, other] for other in SEVEN if other != name])
-        temperature = evaluation.fit_temperature(others, CLASSES)
-        others = evaluation.with_temperature(others, CLASSES, temperature)
-        spread = voice.fit(
-            others[list(CLASSES)].to_numpy(),
-            pd.Index(CLASSES).get_indexer(others["label"]),
-            others["speaker"].to_numpy(str),
-            others["corpus"].to_numpy(str),
-        )
-        knowledge[name] = {"temperature": temperature, "voices": spread}
+        knowledge[name] = learnt(others)
         tested.append(answers(name, unheard.without(trial, frozenset({name}))))
-        print(name, round(temperature, 2), flush=True)
     found = pd.concat(tested).drop(columns="corpus")
     found[list(CLASSES)] = found[list(CLASSES)].round(5)
     with writing(home / "predictions.csv") as temporary:
         found.to_csv(temporary, index=False)
     write_json(home / "knowledge.json", knowledge)
+
+
+def learnt(others: pd.DataFrame) -> Knowledge:
+    """Fit the temperature, and how voices differ, on predictions about other corpora."""
+    temperature = evaluation.fit_temperature(others, CLASSES)
+    others = evaluation.with_temperature(others, CLASSES, temperature)
+    spread = voice.fit(
+        others[list(CLASSES)].to_numpy(),
+        pd.Index(CLASSES).get_indexer(others["label"]),
+        others["speaker"].to_numpy(str),
+        others["clip_id"].str.partition("/")[0].to_numpy(str),
+    )
+    return {"temperature": temperature, "voices": spread}
 
 
 def draw(
@@ -144,7 +152,7 @@ def scores(
         values = rows[list(CLASSES)].to_numpy()
         truth = pd.Index(CLASSES).get_indexer(rows["label"])
         drawn = None
-        for _ in range(max(2, N_DRAWS // len(speakers))):
+        for _ in range(max(1, N_DRAWS // len(speakers))):
             if (drawn := draw(rows["label"].to_numpy(str), mode, count, rng)) is None:
                 break
             chosen, rest = drawn
@@ -176,11 +184,16 @@ def table_of(tested: pd.DataFrame, knowledge: dict[str, Knowledge]) -> Iterator[
 
 def main() -> int:
     """Predict, unless that is done, and adapt."""
-    home = paths().reports / "tuning" / "voices"
-    if not (home / "knowledge.json").is_file():
+    home = Path(sys.argv[1]) if sys.argv[1:] else paths().reports / "tuning" / "voices"
+    if not sys.argv[1:] and not (home / "knowledge.json").is_file():
         predict(home)
     tested = pd.read_csv(home / "predictions.csv")
-    rows = pd.DataFrame(table_of(tested, read_json(home / "knowledge.json")))
+    corpus = tested["clip_id"].str.partition("/")[0]
+    if sys.argv[1:]:
+        knowledge = {name: learnt(tested[corpus != name]) for name in sorted(set(corpus))}
+    else:
+        knowledge = read_json(home / "knowledge.json")
+    rows = pd.DataFrame(table_of(tested, knowledge))
     with writing(home / "adaptation.csv") as temporary:
         rows.round(2).to_csv(temporary, index=False)
     for name in ADAPTATIONS:
