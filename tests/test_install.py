@@ -129,7 +129,7 @@ from ser.inference import page
 from ser.inference import load_model
 if __name__ == "__main__":
     answer, _, figure = page.answer(load_model(sys.argv[1]), sys.argv[2])
-    print(answer, type(figure).__name__)
+    print(answer, "<svg" in figure)
 """
     done = in_an_installation("app", ROOT / "models" / "small", clip, script=script)
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,8 @@ from ser.inference import Model, load_model
 def no_work(monkeypatch):
     """Fail where a model is loaded."""
     monkeypatch.setattr("ser.inference.load_model", lambda *_: 1 / 0)
-    monkeypatch.setattr("ser.inference.model.load_model", lambda *_: 1 / 0)
-    monkeypatch.setattr("ser.inference.model.find_model", lambda *_: 1 / 0)
+    monkeypatch.setattr("ser.inference.load_model", lambda *_: 1 / 0)
+    monkeypatch.setattr("ser.inference.find_model", lambda *_: 1 / 0)
 
 
 @pytest.mark.parametrize(

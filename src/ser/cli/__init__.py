@@ -24,7 +24,7 @@ EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
     "matplotlib pandas pooch pyarrow pyroomacoustics requests safetensors scipy seaborn sklearn "
     "tensorflow threadpoolctl",
     "listen": "sounddevice",
-    "app": "gradio",
+    "app": "fastapi gradio starlette uvicorn",
     "formats": "av",
     "export": "onnx tf2onnx",
     "tune": "optuna",
