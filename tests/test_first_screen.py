@@ -54,8 +54,8 @@ def test_the_package_answers_without_a_checkout(monkeypatch, tmp_path):
     from ser import inference
 
     shutil.copytree(SMALL, tmp_path / "released" / "small")
-    monkeypatch.setattr(inference, "PACKAGED", tmp_path / "released")
-    monkeypatch.setattr(inference, "__file__", str(tmp_path / "a" / "b" / "c" / "model.py"))
+    monkeypatch.setattr(inference.loading, "PACKAGED", tmp_path / "released")
+    monkeypatch.setattr(inference.loading, "__file__", str(tmp_path / "a" / "b" / "c" / "model.py"))
     monkeypatch.setenv("SER_ROOT", str(tmp_path / "elsewhere"))
     assert inference.find_model() == tmp_path / "released" / "small"
     assert inference.load_model().name == "small"

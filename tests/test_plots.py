@@ -224,7 +224,7 @@ def no_figure_left_open():
 
 def test_every_public_plot_is_tested():
     helpers = {"STYLE", "mark_demo", "restyle", "style", "use_style"}
-    helpers |= {"explanation", "class_balance"}  # whole figures
+    helpers |= {"explanation", "class_balance", "attention"}  # whole figures, and a part of one
     helpers |= {"change", "cnn_lstm_attention", "speaker_independent_split", "spectrogram_grid"}
     helpers |= {"compare_trainings", "trends", "who_is_where"}  # in test_notebook_code
     assert set(plots.__all__) - helpers == set(ALL)

@@ -72,7 +72,7 @@ def test_a_damaged_unit_is_named_and_made_again(tmp_path, file, how, capsys):
 
 
 def test_a_run_of_an_earlier_version_is_done_where_its_model_is_whole(finished_project, tmp_path):
-    (run,) = list((finished_project / "models" / "runs").rglob("fold-0-seed-0"))
+    run = min((finished_project / "models" / "runs").rglob("fold-0-seed-0"))
     old = shutil.copytree(run, tmp_path / "fold-0-seed-0")
     assert units.is_done(old)
     card = read_json(old / units.RUN_FILE)

@@ -7,7 +7,7 @@ The first computes what the second needs, once, into ``data/processed/unheard``.
 linear head for each corpus left out of the seven and asks it about that corpus, among the classes
 that occur there. Nothing of a corpus left
 out decides anything about the model that is asked about it. Writes
-``reports/tuning/unheard/trials.csv``.
+``reports/unheard/trials.csv``.
 """
 
 from __future__ import annotations
@@ -347,7 +347,7 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
 
 def trials(names: Sequence[str]) -> None:
     """Run trials, all that are not in the table yet unless some are named."""
-    file = paths().reports / "tuning" / "unheard" / "trials.csv"
+    file = paths().reports / "unheard" / "trials.csv"
     table = clips()
     for name in names or TRIALS:
         known = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["trial"])

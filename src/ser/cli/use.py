@@ -262,7 +262,7 @@ def export(
         if calibrate is not None:
             from ser import evaluation, experiments, models
 
-            classes = models.read_card(file)["classes"]
+            classes = models.checked_card(file)["classes"]
             predictions = experiments.predictions_of(calibrate)
             temperature, threshold = evaluation.calibrate(predictions, classes, right)
             voices = spread(calibrate, classes, temperature)

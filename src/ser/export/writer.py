@@ -39,7 +39,7 @@ def export(
     called uncertain; `voices` is what `spread` gives; `half` keeps large constants of the ONNX file
     in half precision.
     """
-    model, card = models.load(model_file), models.read_card(model_file)
+    model, card = models.load(model_file), models.checked_card(model_file)
     audio = from_dict(AudioConfig, card["audio"], source=str(model_file))
     features = from_dict(FeatureConfig, card["features"], source=str(model_file))
     for kind in sorted(set(kinds) - set(bundle.FILES)):
@@ -75,19 +75,21 @@ def export(
     return folder
 
 
-def spread(report: Path, classes: Sequence[str], temperature: float) -> dict[str, Any]:
+def spread(report: Path, classes: Sequence[str], temperature: float) -> dict[str, Any] | None:
     """Learn how answers about unheard voices spread, about unheard corpora where there is a report.
 
     `ser.inference.Model.adapt` needs it; the report of unheard corpora lies beside `report`.
     """
     unheard = report.with_name(UNHEARD)
     found = predictions_of(unheard if unheard.is_dir() else report)
+    if set(found["label"]) != set(classes) or found.groupby("speaker").size().min() < 2:
+        return None  # too little to tell
     found = evaluation.with_temperature(found, classes, temperature)
     return voice.fit(
         found[list(classes)].to_numpy(float),
         pd.Index(list(classes)).get_indexer(pd.Index(found["label"])),
         found["speaker"].to_numpy(str),
-        found["clip_id"].str.partition("/")[0].to_numpy(str),
+        found["clip_id"].astype(str).str.partition("/")[0].to_numpy(str),
     )
 
 

@@ -23,7 +23,7 @@ PACKAGED = Path(__file__).parents[1] / "released"  # what a wheel brings; a chec
 def _of_keras(file: Path) -> Model:
     from ser import models
 
-    card = models.read_card(file)  # or one line, before seconds of importing
+    card = models.checked_card(file)  # or one line, before seconds of importing
     backend.load()
     from ser.features import extraction
     from ser.inference import explain

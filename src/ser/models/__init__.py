@@ -163,6 +163,12 @@ def read_card(path: Path | str) -> dict[str, Any]:
         ) from error
     except Exception as error:  # zip, zlib and JSON each have their own
         raise SerError(f"{path}: {_why_not_loaded(path, error, '')}") from error
+    return card
+
+
+def checked_card(path: Path | str) -> dict[str, Any]:
+    """Read a model's card, and see that it holds what is needed to answer."""
+    card = read_card(path)
     classes = card.get("classes") if isinstance(card, dict) else None
     parts = [card.get(part) for part in ("audio", "features")] if classes else [None]
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)

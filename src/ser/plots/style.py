@@ -29,6 +29,7 @@ STYLE: Any = {
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
+    "figure.max_open_warning": 0,  # a notebook draws many
     "axes.titleweight": "bold",
     "axes.labelsize": 11,
     "xtick.labelsize": 10,
