@@ -19,6 +19,7 @@ const WINDOW_S = 3;
 export const HOP_S = 0.5;
 const SHORT_S = 0.5;
 const SLACK_S = 0.1; // a recording of this much more is still heard as one
+const LEAD_S = 1.25; // what comes before the speech is left out where it lasts longer
 const MIXED_BELOW = 0.6; // share of the speech that the answer about all of it is true of
 const QUIET_AFTER_S = 1; // live, without speech for so long, nothing is answered
 
@@ -200,9 +201,9 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   } else if (!silent) {
     const stretches = await findSpeech(listen, listened, VAD_RATE_HZ);
     if (stretches.length || (await hasSpeech(listen, listened, VAD_RATE_HZ))) {
-      const [begin, end] = stretches.length ? [stretches[0][0], stretches.at(-1)[1]] : [0, duration];
+      const begin = stretches.length && stretches[0][0] > LEAD_S ? stretches[0][0] : 0;
       const at = (seconds) => Math.round(seconds * hertz);
-      const spoken = heard.slice(at(begin), at(end));
+      const spoken = heard.slice(at(begin));
       const found = await model.hear(spoken);
       const probabilities = named(model.classes, [...found.probabilities]);
       segments = [

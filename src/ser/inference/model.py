@@ -33,6 +33,7 @@ Attention = tuple[np.ndarray, np.ndarray]  # weights of steps, and their centres
 
 SHORT_S = 0.5
 SLACK_S = 0.1  # a recording of this much more is still heard as one
+LEAD_S = 1.25  # what comes before the speech is left out where it lasts longer
 MIXED_BELOW = 0.6  # share of the speech that the answer about the whole recording is true of
 WARNINGS = {
     "silent": "silent: there is nothing to hear in this recording",
@@ -302,11 +303,9 @@ class Model:
         self, samples: np.ndarray, rate: float, silent: bool
     ) -> tuple[list[Segment], Attention | None]:
         stretches = [] if silent else find_speech(samples, rate)
-        begin_s = stretches[0][0] if stretches else 0.0
-        end_s = stretches[-1][1] if stretches else len(samples) / rate
-        found, weights = self._answer(  # also refuses what is no sound
-            samples[round(begin_s * rate) : round(end_s * rate)], rate
-        )
+        begin_s = stretches[0][0] if stretches and stretches[0][0] > LEAD_S else 0.0
+        # also refuses what is no sound
+        found, weights = self._answer(samples[round(begin_s * rate) :], rate)
         attention = None if weights is None else self._placed(weights, begin_s)
         if silent or not (stretches or has_speech(samples, rate)):
             return [], attention
