@@ -19,6 +19,7 @@ from test_export import speech
 
 from ser.audio import AudioError, decode
 from ser.inference import load_model, sandbox
+from ser.inference.speech import find_speech
 
 gradio = pytest.importorskip("gradio", reason="needs the extra `app`")
 
@@ -146,13 +147,17 @@ def test_attention_stands_where_it_was_paid(tmp_path, clip, monkeypatch):
     samples, rate = soundfile.read(clip)
     drawn = []
     monkeypatch.setattr(app.plots, "attention", lambda *found: drawn.append(found))
-    for number, lead_s in enumerate((0.0, 1.0)):
+    for number, lead_s in enumerate((0.0, 2.0)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, np.concatenate([np.zeros(int(lead_s * rate)), samples]), rate)
         app.answer(model, str(path))
     (weights, times_s, duration_s, _), (_, later_s, longer_s, _) = drawn
-    assert later_s[0] - times_s[0] == pytest.approx(1.0, abs=0.04)
-    assert longer_s - duration_s == pytest.approx(1.0, abs=0.001)
+    assert times_s[0] < 0.1  # the middle of the first step
+    # a lead is cut off up to where somebody speaks
+    speech_s = find_speech(*soundfile.read(path))[0][0]
+    assert later_s[0] - times_s[0] == pytest.approx(speech_s, abs=0.02)
+    assert 2.0 < speech_s < 2.5
+    assert longer_s - duration_s == pytest.approx(2.0, abs=0.001)
     assert weights.sum() == pytest.approx(1, abs=1e-3)
 
 

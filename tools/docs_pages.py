@@ -35,7 +35,7 @@ RELEASED = sorted(
     (card.parent for card in (ROOT / "models").glob("*/bundle.json")),
     key=lambda folder: -(folder / "model.onnx").stat().st_size,
 )
-LANGUAGES = {"en": "English", "de": "German"}
+LANGUAGES = {"en": "English", "de": "German", "ur": "Urdu", "am": "Amharic"}
 FIGURES = {
     "confusion": "Confusion matrix of {}: what was acted, and what was answered",
     "speakers": "UAR of {}, speaker by speaker",

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from ser import corpora, evaluation
 from ser.audio import decode, to_mono, to_waveform
-from ser.config import AudioConfig, AugmentationConfig
+from ser.config import AudioConfig
 from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.features import augment, encoders
@@ -43,15 +43,7 @@ RECIPE = dataclasses.replace(recipes.get("whisper-tiny-released"), corpora=SEVEN
 CLASSES = RECIPE.classes
 STATES = {"whisper-tiny.en": (1, 2, 3), "whisper-base": (1, 2, 3, 4)}
 BATCH = 16
-VARIANT = AugmentationConfig(
-    speed_p=0.5,
-    speed_rate=(0.87, 1.15),
-    room_p=0.3,
-    band_pass_p=0.3,
-    noise_p=0.5,
-    noise_snr_db=(3.0, 30.0),
-    gain_p=0.0,
-)
+VARIANT = dataclasses.replace(RECIPE.augmentation, n_variants=0, pitch_p=0.5, stretch_p=0.5)
 SETS = (
     ("whisper-tiny.en", "speech", "none"),
     ("whisper-tiny.en", "peak", "none"),

@@ -28,6 +28,7 @@ import unheard
 from unheard import CLASSES, SEVEN, TRIALS
 
 from ser import evaluation
+from ser.export.writer import voices_in
 from ser.inference import voice
 from ser.project import paths, read_json, shown, write_json, writing
 
@@ -73,14 +74,7 @@ def predict(home: Path) -> None:
 def learnt(others: pd.DataFrame) -> Knowledge:
     """Fit the temperature, and how voices differ, on predictions about other corpora."""
     temperature = evaluation.fit_temperature(others, CLASSES)
-    others = evaluation.with_temperature(others, CLASSES, temperature)
-    spread = voice.fit(
-        others[list(CLASSES)].to_numpy(),
-        pd.Index(CLASSES).get_indexer(others["label"]),
-        others["speaker"].to_numpy(str),
-        others["clip_id"].str.partition("/")[0].to_numpy(str),
-    )
-    return {"temperature": temperature, "voices": spread}
+    return {"temperature": temperature, "voices": voices_in(others, CLASSES, temperature)}
 
 
 def draw(

@@ -75,7 +75,7 @@ if (_librosa := importlib.util.find_spec("librosa")) and _librosa.origin:
     keep_compiled((Path(_librosa.origin).parent / "core" / "__pycache__", _home))
 
 
-def decode(path: Path | str | bytes, limits: Limits = Limits()) -> Recording:  # noqa: B008
+def decode(path: Path | str | bytes, limits: Limits = Limits()) -> Recording:
     """Read an audio file as it is; AudioError where it is larger than may be."""
     source: Any
     if isinstance(path, bytes):

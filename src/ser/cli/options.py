@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,27 +49,22 @@ def apart(**given: Any) -> None:
         raise SerError(f"{' and '.join(names)} exclude each other: choose one.")
 
 
-def _recipe_names() -> list[str]:
-    from ser.experiments.recipes import RECIPES
+def completed(kind: str) -> Callable[[str], list[str]]:
+    """Make what a shell asks for recipes or protocols when somebody presses Tab."""
 
-    return list(RECIPES)
+    def fitting(incomplete: str) -> list[str]:
+        known = importlib.import_module(f"ser.experiments.{kind}").names()
+        return [name for name in known if name.startswith(incomplete)]
 
-
-def _protocol_names() -> list[str]:
-    from ser.experiments.protocols import PROTOCOLS
-
-    return list(PROTOCOLS)
+    return fitting
 
 
-def completed(names: Callable[[], list[str]]) -> Callable[[str], list[str]]:
-    """Make what a shell asks when somebody presses Tab."""
-    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
-
-
-RECIPE = Argument(
-    help="A name from `ser recipes`, or a JSON file.", autocompletion=completed(_recipe_names)
-)
-RecipeName = Annotated[str, RECIPE]
+RecipeName = Annotated[
+    str,
+    Argument(
+        help="A name from `ser recipes`, or a JSON file.", autocompletion=completed("recipes")
+    ),
+]
 Corpora = Annotated[
     str | None, Option("--corpora", "-c", help="Names with commas between, or `all`.")
 ]
@@ -78,7 +74,7 @@ Protocol = Annotated[
         "--protocol",
         "-p",
         help="A name from `ser protocols`.",
-        autocompletion=completed(_protocol_names),
+        autocompletion=completed("protocols"),
     ),
 ]
 Seeds = Annotated[str, Option(help="Seeds with commas between.")]

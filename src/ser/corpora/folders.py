@@ -27,10 +27,8 @@ def accounted(n_used: int, left_out: Mapping[str, int]) -> str:
     >>> accounted(1248, {"labelled calm": 192})
     '1,440 files found, 1,248 clips used; left out: labelled calm 192'
     """
-    n_found, lost = (
-        n_used + sum(left_out.values()),
-        some([f"{w} {n:,}" for w, n in left_out.items()]),
-    )
+    n_found = n_used + sum(left_out.values())
+    lost = some([f"{why} {n:,}" for why, n in left_out.items()])
     return f"{n_found:,} files found, {n_used:,} clips used{'; left out: ' * bool(lost)}{lost}"
 
 

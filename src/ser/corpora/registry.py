@@ -153,37 +153,41 @@ def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipN
         relative to `root`.
     """
     corpus = get(corpus) if isinstance(corpus, str) else corpus
-    best: dict[str, tuple[Path, ClipName]] = {}
-    if corpus.files is None:
-        files, unknown, _ = walk(Path(root))
-    else:
-        files, unknown = list(corpus.files), []
-    named = [(path, clip) for path in files if (clip := corpus.parse(path))]
-    unknown += sorted({*files} - {path for path, _ in named})
-    # the best file of a clip comes first; of a performance, audio-only before its videos
-    for path, clip in sorted(named, key=lambda one: one[1].modality):
-        best.setdefault(corpus.canonical(path), (path, clip))
-    return [best[stem] for stem in sorted(best)], sorted(unknown)
+    best, _, unknown, _ = _listed(corpus, Path(root))
+    return [best[stem] for stem in sorted(best)], unknown
 
 
 def survey(corpus: Corpus, root: Path) -> tuple[list[tuple[Path, ClipName]], dict[str, list[Path]]]:
     """List the clips of a corpus as `scan` does, and its other files by the reason."""
-    clips, unknown = scan(corpus, root)
-    left_out: dict[str, list[Path]] = {UNKNOWN: [root / path for path in unknown]}
-    if corpus.files is not None:
-        return clips, left_out
-    left_out |= {OTHER_SIZE: [], COPY: [], VIDEO: []}
-    best = {corpus.canonical(path): (path, clip) for path, clip in clips}
-    files, _, no_recordings = walk(root)
-    for path in files:
-        spare = corpus.parse(path)
-        used, clip = best[corpus.canonical(path)] if spare else (path, None)
-        if spare and clip and used != path:
+    best, named, unknown, no_recordings = _listed(corpus, root)
+    left_out: dict[str, list[Path]] = {OTHER_SIZE: [], COPY: [], VIDEO: []}
+    for path, spare in named:
+        used, clip = best[corpus.canonical(path)]
+        if used != path:
             sizes = {_size(root / path), _size(root / used)}
             is_other = path.suffix.lower() == used.suffix.lower() and len(sizes) > 1
             why = OTHER_SIZE if is_other else COPY
             left_out[VIDEO if spare.modality != clip.modality else why].append(root / path)
-    return clips, left_out | {"no recording": [root / path for path in no_recordings]}
+    strange = {UNKNOWN: unknown, "no recording": no_recordings}
+    left_out |= {why: [root / path for path in files] for why, files in strange.items()}
+    return [best[stem] for stem in sorted(best)], left_out
+
+
+def _listed(
+    corpus: Corpus, root: Path
+) -> tuple[dict[str, tuple[Path, ClipName]], list[tuple[Path, ClipName]], list[Path], list[Path]]:
+    """Give the best file of each clip, the files of all clips, and files that are of none."""
+    if corpus.files is None:
+        files, unknown, no_recordings = walk(root)
+    else:
+        files, unknown, no_recordings = list(corpus.files), [], []
+    named = [(path, clip) for path in files if (clip := corpus.parse(path))]
+    unknown = sorted([*unknown, *({*files} - {path for path, _ in named})])
+    best: dict[str, tuple[Path, ClipName]] = {}
+    # the best file of a clip comes first; of a performance, audio-only before its videos
+    for path, clip in sorted(named, key=lambda one: one[1].modality):
+        best.setdefault(corpus.canonical(path), (path, clip))
+    return best, named, unknown, no_recordings
 
 
 def _size(path: Path) -> int:

@@ -84,7 +84,14 @@ def spread(report: Path, classes: Sequence[str], temperature: float) -> dict[str
     found = predictions_of(unheard if unheard.is_dir() else report)
     if set(found["label"]) != set(classes) or found.groupby("speaker").size().min() < 2:
         return None  # too little to tell
-    found = evaluation.with_temperature(found, classes, temperature)
+    return voices_in(found, classes, temperature)
+
+
+def voices_in(
+    predictions: pd.DataFrame, classes: Sequence[str], temperature: float
+) -> dict[str, Any]:
+    """Learn how answers about unheard voices spread from a table of predictions."""
+    found = evaluation.with_temperature(predictions, classes, temperature)
     return voice.fit(
         found[list(classes)].to_numpy(float),
         pd.Index(list(classes)).get_indexer(pd.Index(found["label"])),

@@ -24,6 +24,7 @@ FORMAT = 1
 OWN_SUM = "card_sha256"  # of the card without it; cards of before have none
 MOST_BYTES = 2_000_000_000  # of a graph
 TIMEOUT_S = 20.0  # for a few seconds of sound
+AGAIN = "Export or download the bundle again."
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "litert-int8": "model-int8.tflite"}
 
 
@@ -82,16 +83,16 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = Path(folder) / CARD
     if not path.is_file():
         raise SerError(f"{folder}: no bundle there. Expected a folder with {CARD}.")
-    card, again = read_json(path), "Export or download the bundle again."
+    card = read_json(path)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__
         raise SerError(f"{path}: expected a bundle of format {FORMAT}, found {found!r}.")
     if card.get(OWN_SUM, own_sum(card)) != own_sum(card):
-        raise SerError(f"{path}: damaged or changed since it was exported. {again}")
+        raise SerError(f"{path}: damaged or changed since it was exported. {AGAIN}")
     for name, fits in _FIELDS.items():
         if not fits(card.get(name)):
             found = f"{card.get(name)!r:.60}"
-            raise SerError(f"{path}: {name}: found {found}, which no export writes. {again}")
+            raise SerError(f"{path}: {name}: found {found}, which no export writes. {AGAIN}")
     return card
 
 
@@ -109,7 +110,7 @@ def load(folder: Path, kind: str = "onnx", *, n_threads: int = 0) -> Bundle:
 
 def _checked(path: Path, entry: dict[str, Any]) -> bytes:
     if not path.is_file():
-        raise SerError(f"{path}: missing from its bundle. Export or download the bundle again.")
+        raise SerError(f"{path}: missing from its bundle. {AGAIN}")
     if (size := path.stat().st_size) != entry["bytes"]:
         found, expected = f"{size:,} bytes", f"{entry['bytes']:,}"
     else:
@@ -119,8 +120,7 @@ def _checked(path: Path, entry: dict[str, Any]) -> bytes:
             return data
         found, expected = f"SHA-256 {found[:12]}…", f"{expected[:12]}…"
     raise SerError(
-        f"{path}: damaged or changed since it was exported ({found}, expected {expected}). "
-        "Export or download the bundle again."
+        f"{path}: damaged or changed since it was exported ({found}, expected {expected}). {AGAIN}"
     )
 
 
@@ -130,11 +130,10 @@ def _onnx(path: Path, data: bytes, n_threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.log_severity_level = 4
-    again = "Export or download the bundle again."
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has many, which share no other class
-        raise SerError(f"{path}: not a graph ({first_line(error)}). {again}") from error
+        raise SerError(f"{path}: not a graph ({first_line(error)}). {AGAIN}") from error
     names = [output.name for output in session.get_outputs()]
     heard = [given.name for given in session.get_inputs()]
     if heard != ["waveform"] or "probabilities" not in names:
@@ -150,7 +149,7 @@ def _onnx(path: Path, data: bytes, n_threads: int) -> Any:
             return dict(zip(names, session.run(names, {"waveform": waveform}, until), strict=True))
         except Exception as error:
             why = f"no answer within {TIMEOUT_S:.0f} s" if until.terminate else first_line(error)
-            raise SerError(f"{path}: cannot answer ({why}). {again}") from error
+            raise SerError(f"{path}: cannot answer ({why}). {AGAIN}") from error
         finally:
             timer.cancel()
 

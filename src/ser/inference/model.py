@@ -16,7 +16,7 @@ import numpy as np
 from ser.audio import clipped_share, loudest, open_any, to_mono, warnings_about
 from ser.config import AudioConfig, from_dict
 from ser.inference import voice
-from ser.inference.speech import find_speech, has_speech
+from ser.inference.speech import BEGINS, find_speech, speech_probability, stretches
 from ser.inference.windows import (
     WINDOW_S,
     Hear,
@@ -268,8 +268,8 @@ class Model:
         attention = None
         if in_windows:
             window_s = min(WINDOW_S, self.longest_s)
-            stretches = [] if silent else find_speech(samples, rate)
-            segments = segments_of(self._answer, self.classes, samples, rate, stretches, window_s)
+            spoken = [] if silent else find_speech(samples, rate)
+            segments = segments_of(self._answer, self.classes, samples, rate, spoken, window_s)
         else:
             segments, attention = self._as_one(samples, rate, silent)
         probabilities = mean_of(segments, self.classes) if segments else {}
@@ -278,13 +278,15 @@ class Model:
         of_label_s = sum(segment.duration_s for segment in segments if segment.label == label)
         mixed = of_label_s < MIXED_BELOW * spoken_s
         notes += ["no speech"] * (not segments and not silent) + ["mixed"] * mixed
-        facts = {
-            "loudest": 100 * loudest(mono),
-            "clipped": 100 * clipped_share(mono),
-            "seconds": duration_s,
-            "share": 100 * of_label_s / (spoken_s or 1),
-            "label": label,
-        }
+        facts: dict[str, Any] = {}
+        if notes:  # most recordings have none
+            facts = {
+                "loudest": 100 * loudest(mono),
+                "clipped": 100 * clipped_share(mono),
+                "seconds": duration_s,
+                "share": 100 * of_label_s / (spoken_s or 1),
+                "label": label,
+            }
         return Prediction(
             label=label,
             probabilities=probabilities,
@@ -302,15 +304,17 @@ class Model:
     def _as_one(
         self, samples: np.ndarray, rate: float, silent: bool
     ) -> tuple[list[Segment], Attention | None]:
-        stretches = [] if silent else find_speech(samples, rate)
-        begin_s = stretches[0][0] if stretches and stretches[0][0] > LEAD_S else 0.0
+        duration_s = len(samples) / rate
+        speech = np.zeros(0) if silent else speech_probability(samples, rate)
+        first_s = next((start_s for start_s, _ in stretches(speech, duration_s)), 0.0)
+        begin_s = first_s if first_s > LEAD_S else 0.0
         # also refuses what is no sound
         found, weights = self._answer(samples[round(begin_s * rate) :], rate)
         attention = None if weights is None else self._placed(weights, begin_s)
-        if silent or not (stretches or has_speech(samples, rate)):
+        if not (speech >= BEGINS).any():
             return [], attention
         answer = named(self.classes, found)
-        return [Segment(0.0, len(samples) / rate, most_probable(answer), answer)], attention
+        return [Segment(0.0, duration_s, most_probable(answer), answer)], attention
 
     def _hear(self, samples: np.ndarray, sample_rate_hz: float) -> Heard:
         """Ask the model, and see that it answers with probabilities: anybody may have made it."""

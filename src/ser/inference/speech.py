@@ -63,10 +63,16 @@ def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
 
 def find_speech(samples: np.ndarray, sample_rate_hz: float) -> list[tuple[float, float]]:
     """Find where somebody speaks."""
-    step_s, duration_s = CHUNK / VAD_RATE_HZ, len(samples) / sample_rate_hz
+    probabilities = speech_probability(samples, sample_rate_hz)
+    return stretches(probabilities, len(samples) / sample_rate_hz)
+
+
+def stretches(probabilities: np.ndarray, duration_s: float) -> list[tuple[float, float]]:
+    """Turn probabilities of speech into stretches of it, in seconds."""
+    step_s = CHUNK / VAD_RATE_HZ
     found: list[list[float]] = []
     speaking = False
-    for number, probability in enumerate(speech_probability(samples, sample_rate_hz)):
+    for number, probability in enumerate(probabilities):
         speaking = probability >= (ENDS if speaking else BEGINS)
         if not speaking:
             continue
