@@ -2,7 +2,8 @@
 # make run CORPORA=ravdess      the same on real speech (or ravdess,crema_d,tess,savee, or all)
 # RECIPE=… and EPOCHS=… beside it: another recipe, and another number of epochs than its own
 # make lab        JupyterLab
-# make test       style, types, and every test that is quick and needs nothing but this folder
+# make test       style, types, and every test that is quick and needs nothing but this folder;
+#                 COVERAGE=1 beside it counts the lines, which takes a third longer
 # make test-real  tests on the real corpora (SER_CORPORA) and released weights (SER_PRETRAINED)
 # make test-slow  sweeps, kills, many random examples, studies' notebooks, a fresh installation
 # make docs       the site, into build/docs/html; with the page in it, where that was made
@@ -17,6 +18,7 @@ CORPORA ?= demo
 RECIPE ?= $(if $(filter demo,$(CORPORA)),mfcc-attention)
 EPOCHS ?=
 EXTRAS ?=
+COVERAGE ?=
 comma := ,
 VENV := .venv
 TESTABLE := $(VENV)/installed-test$(addprefix -,$(subst $(comma),-,$(EXTRAS)))
@@ -38,7 +40,7 @@ test test-real test-slow: export TF_NUM_INTRAOP_THREADS = 1
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(TESTABLE) lint
-	$(PYTEST) -m "not slow and not real" --cov --cov-report=term --cov-fail-under=90
+	$(PYTEST) -m "not slow and not real" $(if $(COVERAGE),--cov --cov-report=term --cov-fail-under=90)
 
 test-real: $(TESTABLE)
 	$(PYTEST) -m "real and not slow"

@@ -90,6 +90,7 @@ def test_what_is_too_long_or_too_large_is_not_decoded(tmp_path, monkeypatch):
         sandbox.decode_aside(path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pipe with a name")
 def test_what_takes_too_long_is_given_up(tmp_path, clip, monkeypatch):
     monkeypatch.setattr(sandbox, "_work", _sleep)

@@ -353,6 +353,7 @@ for _ in range(6):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_at_random_moments_the_store_ends_the_same(
     project, demo_table, tmp_path, monkeypatch

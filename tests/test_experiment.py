@@ -75,6 +75,7 @@ def test_extra_corpora_are_only_trained_on(plan, three_speakers, demo_table):
     assert found.runs_folder != plan.runs_folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_fold_begins_with_what_extra_corpora_taught(
     project, demo_shelf, three_speakers, demo_table, tmp_path, monkeypatch, capsys, n_jobs
@@ -187,6 +188,7 @@ def test_a_run_folder_explains_itself(plan):
     assert len(experiments.runs()) == 6
 
 
+@pytest.mark.slow
 def test_a_refit_leaves_no_validation_part(plan, three_speakers):
     settings = TrainingConfig(epochs=1, batch_size=8, monitor="epoch", refit=True)
     recipe = dataclasses.replace(RECIPE, name="tiny-refit", training=settings)

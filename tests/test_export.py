@@ -179,7 +179,7 @@ def save(name, path, clips):
     return path
 
 
-SLOW = {"ensemble"}  # another test answers with its bundle
+SLOW = {"ensemble", "without attention", "states"}  # other tests answer with such bundles
 
 
 @pytest.fixture(
@@ -340,6 +340,7 @@ def test_a_bundle_of_a_damaged_file_is_refused_before_it_is_loaded(one_bundle, t
         bundle.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_line_makes_and_uses_a_bundle(one_bundle, demo_shelf, tmp_path):
     report = tmp_path / "report"
     report.mkdir()

@@ -1,6 +1,7 @@
 """A small base installation answers; everything else says which extra brings it."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -226,3 +227,10 @@ def test_a_fresh_installation_is_small_and_predicts(tmp_path, clip):
     assert "%" in done.stdout
     assert done.stderr == "model: small\n"
     assert "pip install 'ser-honest[train]'" in run("ser", "train").stderr
+
+
+@pytest.mark.parametrize("workflow", [*(ROOT / ".github/workflows").glob("*.yml")], ids=str)
+def test_actions_are_pinned_by_commit(workflow):
+    used = re.findall(r"uses: *(\S+)", workflow.read_text(encoding="utf-8"))
+    assert used
+    assert [action for action in used if not re.search(r"@[0-9a-f]{40}$", action)] == []

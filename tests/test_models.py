@@ -313,6 +313,13 @@ OTHERS = {
 }
 
 
+QUICK = ("residual", "states")  # one with a convolution, one on an encoder's states
+
+
+def in_time(name):
+    return name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", params=OTHERS)
 def other(request):
     """A built model of each; tests do not change it."""
@@ -350,7 +357,7 @@ def test_other_architectures_answer_the_same_once_loaded(other, tmp_path):
     assert np.abs(differing).max() > 1e-6  # the statistics count, and travelled with the model
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [in_time(name) for name in OTHERS])
 def test_other_architectures_learn_what_can_be_told_apart(name):
     options = {"conv_dropout": 0.0} if "states" not in name else {"input_dropout": 0.0}
     options["head_dropout"] = 0.0

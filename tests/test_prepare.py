@@ -160,6 +160,7 @@ def fit(plan, seed=0):
     return network, history
 
 
+@pytest.mark.slow
 def test_a_fit_in_a_cell_gives_the_run_that_the_package_gives(project):
     plan = prepare(changes={"training.epochs": 3, "augmentation.n_variants": 1})
     network, history = fit(plan)

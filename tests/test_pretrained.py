@@ -304,6 +304,7 @@ def test_only_the_last_blocks_are_trained(tool, n, expected):
     assert ("norm" in trained) == (n > 0)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_model_carries_its_encoder_which_learns_more_slowly(tool, tmp_path):
     keras.utils.set_random_seed(0)
     batch, part = mel_clips(6), None

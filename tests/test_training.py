@@ -371,6 +371,7 @@ def test_a_cosine_after_a_warm_up_keeps_the_last_epoch_of_the_moving_average(tmp
     assert_same(resumed, model)
 
 
+@pytest.mark.slow
 def test_a_longer_training_goes_on_where_a_shorter_one_ended(trained, tmp_path, capsys):
     _, short = fit(tmp_path, recipe(epochs=3), every=2, title="tiny fold 1")
     pd.testing.assert_frame_equal(short[VALUES], trained[2][VALUES][:3])  # the same seed
@@ -529,6 +530,7 @@ def kill(folder, after, delay_s):
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 
 
+@pytest.mark.slow
 @needs_kill
 def test_killed_while_training_the_same_call_ends_the_same(trained, tmp_path):
     assert kill(tmp_path, 2, np.random.default_rng().uniform(0, 0.1)) == -signal.SIGKILL
@@ -611,6 +613,7 @@ def test_after_damage_training_begins_again_and_says_so(trained, tmp_path, damag
         pd.testing.assert_frame_equal(history[VALUES], trained[2][VALUES][:1])
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_keeps_the_last_epoch(tiny_disk):
     disk = tiny_disk(4000)
     fit(disk / "run", recipe(epochs=1))
