@@ -577,8 +577,15 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"),
+    [
+        (390, 844, "dark"),
+        pytest.param(390, 844, "light", marks=pytest.mark.slow),
+        pytest.param(1280, 900, "dark", marks=pytest.mark.slow),
+        pytest.param(1280, 900, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_upload_a_clip_and_see_the_answer(page, view, clip, width, height, scheme):
     view = view(viewport={"width": width, "height": height}, color_scheme=scheme)
     upload(view, page, clip)  # and no click

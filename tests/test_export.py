@@ -244,6 +244,7 @@ def test_temperature_is_in_the_graph(one_bundle, demo_shelf):
     assert card["recipe"] == {"name": "ensemble"}
 
 
+@pytest.mark.slow
 def test_large_constants_in_half_precision(one_bundle, demo_shelf, tmp_path):
     stale = tmp_path / "half" / "model.tflite"
     stale.parent.mkdir()

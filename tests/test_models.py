@@ -650,6 +650,7 @@ def test_an_edit_gives_another_name(old, new, as_model):
     assert hashed(CELL.replace(old, new), as_model) != hashed(CELL, as_model)
 
 
+@pytest.mark.slow
 def test_the_name_is_the_same_in_another_process():
     script = f"{CELL}\nfrom ser.models import own\nprint(own.fingerprint(mine, **{SIZES}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -121,6 +121,7 @@ def test_as_recorded_gives_the_result_of_the_cross_validation(plan, monkeypatch)
     assert table.iloc[1]["confidence"] != first["confidence"]
 
 
+@pytest.mark.slow
 def test_a_draw_of_clips_and_folds_is_the_same_each_time(plan):  # noqa: F811
     options = {"conditions": ("as recorded", "12 dB quieter"), "n_jobs": 1, "progress": False}
     first, second = (robustness.measure(plan, n_clips=20, **options) for _ in range(2))

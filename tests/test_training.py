@@ -327,6 +327,7 @@ def test_what_is_saved_answers_as_what_was_trained(trained, tmp_path):
     np.testing.assert_array_equal(fitting.predict(loaded, CLIPS, VALIDATION.clips), expected)
 
 
+@pytest.mark.slow
 def test_a_cosine_after_a_warm_up_keeps_the_last_epoch_of_the_moving_average(tmp_path):
     seen, rate = [], 0.8
     settings = recipe(
@@ -596,7 +597,7 @@ def trained_state(trained, like):
     return copy
 
 
-@pytest.mark.parametrize("damage", ["cut", "other model"])
+@pytest.mark.parametrize("damage", ["cut", pytest.param("other model", marks=pytest.mark.slow)])
 def test_after_damage_training_begins_again_and_says_so(trained, tmp_path, damage, capsys):
     content, settings = (trained[0] / "state.npz").read_bytes(), recipe(epochs=1)
     if damage == "cut":
