@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from ser.corpora import registry
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import docs_api  # noqa: E402
 import docs_build  # noqa: E402
 import docs_check  # noqa: E402
+import docs_pages  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -51,6 +54,14 @@ def test_what_is_fetched_from_elsewhere_or_leads_nowhere_is_named(tmp_path):
     page(tmp_path, "a.html", "")
     page(tmp_path, "style.css", "@import url('https://x.y/fonts.css');")
     assert docs_check.faults(tmp_path) == ["style.css: fetches https://x.y/fonts.css"]
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN)
+def test_every_corpus_has_a_card_with_its_language_and_quirks(name):
+    text = docs_pages.corpora_pages()[f"corpora/{name}.md"]
+    assert "## Quirks" in text
+    assert docs_pages.LANGUAGES[registry.get(name).language] in text
+    assert " 0 MB" not in text
 
 
 def test_names_of_the_package_are_found_in_code():

@@ -488,7 +488,8 @@ def corpus_facts(corpus: corpora.Corpus) -> list[tuple[str, Any]]:
     ]
     if corpus.archives and not corpus.archives[0].in_package:
         size = sum(archive.size_bytes for archive in corpus.archives) / 1e6
-        facts.append(("download", f"`ser data download {corpus.name}`, {size:,.0f} MB, no account"))
+        amount = f" {size:,.0f} MB," if size else ""
+        facts.append(("download", f"`ser data download {corpus.name}`,{amount} no account"))
     elif corpus.archives:
         facts.append(("download", "comes with the package"))
     elif corpus.kaggle:
