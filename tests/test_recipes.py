@@ -1,10 +1,10 @@
 """Named recipes: whole, different, told about, and fit to run on other corpora."""
 
 import dataclasses
-import importlib
 import json
-import pkgutil
 import shutil
+import tomllib
+from pathlib import Path
 
 import pytest
 from conftest import one_line
@@ -15,11 +15,10 @@ from ser.experiments import protocols, recipes
 from ser.experiments.recipes import CLAIMS, RECIPES
 from ser.features import extraction as features
 
-MODULES = [
-    importlib.import_module(f"ser.experiments.recipes.{module.name}")
-    for module in pkgutil.iter_modules(recipes.__path__)
-    if module.name != "claims"
-]
+TABLES = {
+    file.stem: tomllib.loads(file.read_text(encoding="utf-8"))
+    for file in Path(recipes.__file__).parent.glob("*.toml")
+}
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -52,9 +51,19 @@ def test_named_recipes_differ():
     assert len(hashes) == len(recipes.names())
 
 
-def test_no_module_is_forgotten_and_no_name_is_taken_twice():
-    assert sum(len(module.RECIPES) for module in MODULES) == len(RECIPES)
-    assert sum(len(module.CLAIMS) for module in MODULES) == len(CLAIMS)
+def test_no_file_is_forgotten_and_no_name_is_taken_twice():
+    assert sorted(TABLES) == sorted(recipes.FILES)
+    found = [name for table in TABLES.values() for name in table if name not in ("story", "system")]
+    assert sorted(found) == sorted(RECIPES)
+
+
+def test_a_recipe_that_is_like_another_differs_in_what_its_table_says():
+    base, own = recipes.get("best-scratch"), recipes.get("cnn-transformer")
+    options = {**base.model.options, "sequence": "transformer"}
+    assert own.model == dataclasses.replace(base.model, options=options)
+    assert own.training == base.training
+    released = TABLES["best-scratch"]["best-scratch-released"]["augmentation"]
+    assert released == TABLES["whisper-tiny"]["whisper-tiny-released"]["augmentation"]
 
 
 def test_unknown_recipe():
@@ -79,8 +88,7 @@ def test_every_recipe_has_a_story_and_says_what_it_stands_on(name):
     else:
         assert "Not from any one source." in story
         assert "chosen on validation speakers" in story
-    owners = [module for module in MODULES if name in [recipe.name for recipe in module.RECIPES]]
-    assert [module.__doc__ for module in owners] == [recipes.story(name)]
+    assert [t["story"] for t in TABLES.values() if name in t] == [recipes.story(name)]
 
 
 @pytest.mark.parametrize("name", CLAIMS)

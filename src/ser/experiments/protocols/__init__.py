@@ -1,7 +1,7 @@
 """A table becomes folds of clip ids, by name, and is checked for leaks on the way.
 
-Folds that results were published with are lists of speakers in ``lists/``, each with its source; so
-no release of a library can move a clip.
+Folds that results were published with are lists of speakers in ``lists/``, each with its source and
+what others report for it; so no release of a library can move a clip.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ser.corpora.base import EMOTIONS
-from ser.experiments.protocols.folds import Fold, Shared, Tested, check
-from ser.experiments.protocols.splits import (
+from ser.config import from_dict
+from ser.experiments.protocols.folds import (
+    Fold,
+    Shared,
+    Tested,
+    check,
     find_list,
     from_list,
     leave_one_out,
+    read_list,
     speaker_disjoint,
 )
 from ser.project import SerError, unknown
@@ -53,8 +57,6 @@ class Protocol:
     published: tuple[Published, ...] = ()
 
 
-_SIX = ("angry", "disgust", "fearful", "happy", "neutral", "sad")
-_SEVEN = (*_SIX, "surprised")
 PROTOCOLS: dict[str, Protocol] = {
     "speaker-independent": Protocol(
         "any corpora: 5 speaker-disjoint folds, balanced over corpora and sexes",
@@ -68,64 +70,14 @@ PROTOCOLS: dict[str, Protocol] = {
         "two or more languages: each in turn tested by a model that heard all others",
         split=functools.partial(leave_one_out, column="language"),
     ),
-    "ravdess-luna5": Protocol(
-        "RAVDESS: 5 subject-wise folds of Luna-Jiménez et al. (2021)",
-        ("ravdess",),
-        EMOTIONS,
-        published=(
-            Published(62.3, "UAR", "ResLSTM, arXiv 2606.03359; tuned on test folds"),
-            Published(76.6, "accuracy", "CNN14 fine-tuned, doi:10.3390/s21227665", True),
-            Published(
-                81.8,
-                "accuracy",
-                "XLSR, 300 million parameters, fine-tuned, doi:10.3390/app12010327",
-                True,
-            ),
-        ),
-    ),
-    "ravdess-emobox6": Protocol(
-        "RAVDESS: 6 subject-wise folds of EmoBox (2024)",
-        ("ravdess",),
-        EMOTIONS,
-        published=(Published(75.3, "UAR", "Whisper large v3, EmoBox", True),),
-    ),
-    "cremad-emosuperb5": Protocol(
-        "CREMA-D: 5 speaker-disjoint folds of EMO-SUPERB (2024)",
-        ("crema_d",),
-        _SIX,
-        published=(Published(56.7, "UAR", "CNN + LSTM + attention, one split"),),
-    ),
-    "savee-loso": Protocol(
-        "SAVEE: each of the 4 speakers in turn",
-        ("savee",),
-        _SEVEN,
-        published=(Published(75.8, "UAR", "data2vec 2.0 large, EmoBox", True),),
-    ),
-    "emodb-loso": Protocol(
-        "EmoDB: each of the 10 speakers in turn",
-        ("emodb",),
-        ("angry", "boredom", "disgust", "fearful", "happy", "neutral", "sad"),
-    ),
-    "tess-cross": Protocol(
-        "TESS: train on one woman, test on the other; validation on other words",
-        ("tess",),
-        _SEVEN,
-        shared="validation",
-    ),
-    "combined-6": Protocol(
-        "RAVDESS, CREMA-D and SAVEE together: 5 speaker-disjoint folds, fixed list",
-        ("crema_d", "ravdess", "savee"),
-        _SIX,
-        published=(Published(50.5, "accuracy", "a public project"),),
-    ),
-    "cross-corpus": Protocol(
-        "train on all of one corpus, test on all of each other: five times, six classes",
-        ("crema_d", "emodb", "ravdess", "savee", "tess"),
-        _SIX,
-        shared="validation",  # TESS has no third speaker
-        tested="by others",
-    ),
 }
+LISTED = (
+    *("ravdess-luna5", "ravdess-emobox6", "cremad-emosuperb5", "savee-loso", "emodb-loso"),
+    *("tess-cross", "combined-6", "cross-corpus"),
+)
+for _name in LISTED:
+    _about = {k: v for k, v in read_list(_name).items() if k not in ("source", "folds")}
+    PROTOCOLS[_name] = from_dict(Protocol, _about, source=_name)
 
 
 def names() -> tuple[str, ...]:

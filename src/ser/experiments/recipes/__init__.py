@@ -1,6 +1,7 @@
 """Named experiments. Each is a `Recipe` value; make your own with `dataclasses.replace`.
 
-One module per published system: its docstring says what the source leaves open and what was chosen.
+One file per published system beside this one: its story says what the source leaves open and what
+was chosen, and each of its tables is a recipe, which has all settings of the one that it is `like`.
 
 >>> import dataclasses
 >>> mine = dataclasses.replace(get("mfcc-attention"), name="mine", corpora=("savee",))
@@ -9,33 +10,64 @@ One module per published system: its docstring says what the source leaves open 
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from ser import corpora
-from ser.config import Recipe, load_recipe
+from ser.config import Recipe, from_dict, load_recipe
 from ser.corpora import registry
 from ser.experiments import protocols
-from ser.experiments.recipes import (
-    best_scratch,
-    four_corpora,
-    mfcc_attention,
-    parallel,
-    ravdess_six,
-    tess,
-    whisper_tiny,
-)
-from ser.experiments.recipes.claims import Claim
 from ser.project import SerError, unknown
 
 __all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "on_protocol", "story"]
 
-_MODULES = (mfcc_attention, best_scratch, whisper_tiny, four_corpora, ravdess_six, parallel, tess)
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for module in _MODULES for recipe in module.RECIPES
-}
-CLAIMS: dict[str, Claim] = {
-    name: claim for module in _MODULES for name, claim in module.CLAIMS.items()
-}
+FILES = (
+    *("mfcc-attention", "best-scratch", "whisper-tiny", "four-corpora"),
+    *("ravdess-six", "parallel", "tess"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A reported result; not measured here, and the ladder says what is left of it."""
+
+    system: str
+    text: str
+    accuracy: tuple[float, float] | None = None
+
+
+RECIPES: dict[str, Recipe] = {}
+CLAIMS: dict[str, Claim] = {}
+_STORIES: dict[str, str] = {}
+
+
+def _read(name: str) -> None:
+    """Take in the recipes of one file."""
+    text = Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
+    told, system = tables.pop("story"), tables.pop("system", "")
+    for recipe in tables:
+        settings = {**_settings(tables, recipe), "name": recipe}
+        if claim := settings.pop("claim", None):
+            CLAIMS[recipe] = from_dict(Claim, {"system": system, **claim}, source=recipe)
+        RECIPES[recipe] = from_dict(Recipe, settings, source=recipe)
+        _STORIES[recipe] = told
+
+
+def _settings(tables: dict[str, Any], name: str) -> dict[str, Any]:
+    own = dict(tables[name])
+    return _over(_settings(tables, own.pop("like")), own) if "like" in own else own
+
+
+def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Put settings over others, group by group."""
+    groups = {name: _over(base.get(name, {}), v) for name, v in own.items() if isinstance(v, dict)}
+    return {**base, **own, **groups}
+
+
+for _file in FILES:
+    _read(_file)
 
 
 def names() -> tuple[str, ...]:
@@ -54,9 +86,7 @@ def get(name: str) -> Recipe:
 
 def story(name: str) -> str:
     """Tell where a recipe comes from, what its source leaves open and what was chosen."""
-    recipe = get(name)
-    told = (str(module.__doc__) for module in _MODULES if recipe in module.RECIPES)
-    return next(told, recipe.description)
+    return _STORIES.get(name) or get(name).description
 
 
 def on_protocol(recipe: Recipe, name: str) -> Recipe:
