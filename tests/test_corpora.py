@@ -5,8 +5,6 @@ import itertools
 import os
 import shlex
 import shutil
-import sys
-import types
 from pathlib import Path, PurePath, PurePosixPath
 
 import pytest
@@ -15,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser import corpora
-from ser.corpora import crema_d, ravdess, registry, tess
+from ser.corpora import registry, scheme
 
 REAL = ("ravdess", "crema_d", "tess", "savee", "emodb", "urdu", "ased")
 
@@ -134,15 +132,18 @@ def test_names(name, path, clip_id, fields):
 
 def test_every_code_is_read_and_no_two_names_are_one_clip():
     """All names that the documentation allows, of the two corpora with the most codes."""
-    names = ["-".join(p) for p in itertools.product(*ravdess.SCHEME.codes.values(), ("01", "24"))]
-    clips = {name: ravdess.CORPUS.parse(PurePath(f"{name}.wav")) for name in names}
+    codes = scheme.scheme_of("ravdess").codes.values()
+    names = ["-".join(p) for p in itertools.product(*codes, ("01", "24"))]
+    clips = {name: corpora.get("ravdess").parse(PurePath(f"{name}.wav")) for name in names}
     assert {name for name, clip in clips.items() if clip is None} == {
         name for name in names if name[6:11] == "01-02"
     }
     assert len(set(clips.values())) == 1 + len(names) * 15 // 16
-    for actor in crema_d.ACTORS:
-        clip = crema_d.CORPUS.parse(PurePath(f"{actor}_WSI_NEU_XX.wav"))
-        assert (clip.sex, clip.age) == crema_d.ACTORS[actor]
+    crema_d = corpora.get("crema_d")
+    assert len(crema_d.demographics) == 91
+    for actor, facts in crema_d.demographics.items():
+        clip = crema_d.parse(PurePath(f"{actor}_WSI_NEU_XX.wav"))
+        assert (clip.sex, clip.age) == facts
 
 
 @pytest.mark.parametrize(
@@ -205,14 +206,15 @@ def test_every_corpus_says_where_it_comes_from():
     assert corpora.labels("emodb")[-1] == "boredom"
 
 
-def test_adding_a_corpus_is_its_file_and_its_name(monkeypatch):
-    module = types.ModuleType("ser.corpora.newcomer")
-    module.CORPUS = dataclasses.replace(tess.CORPUS, name="newcomer")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, "newcomer"))
+def test_adding_a_corpus_is_its_file(monkeypatch, tmp_path):
+    text = (scheme.FOLDER / "tess.toml").read_text(encoding="utf-8")
+    (tmp_path / "newcomer.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(scheme, "FOLDER", tmp_path)
+    monkeypatch.setattr(registry, "BUILT_IN", ("newcomer",))
     registry._registry.cache_clear()
     try:
-        assert "newcomer" in corpora.names()
+        assert corpora.names() == ("newcomer",)
+        assert corpora.get("newcomer").clip_id(PurePath("yaf_Dog_ps.wav")) == "newcomer/YAF_dog_ps"
     finally:
         registry._registry.cache_clear()
 

@@ -22,7 +22,7 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ser.corpora import crema_d, ravdess, savee, tess
+from ser.corpora.scheme import scheme_of
 
 TARGET = Path(__file__).parents[1] / "src" / "ser" / "corpora" / "demo_clips.zip"
 OPUS_RATE_HZ = 16_000
@@ -82,6 +82,10 @@ class Take:
     strong: bool = False
 
 
+def _codes(corpus: str, part: str) -> Mapping[str, Any]:
+    return scheme_of(corpus).codes[part]
+
+
 def takes() -> list[Take]:
     """List every clip of the demo corpus."""
     return [*_ravdess_takes(), *_crema_d_takes(), *_tess_takes(), *_savee_takes()]
@@ -89,28 +93,29 @@ def takes() -> list[Take]:
 
 def _ravdess_takes() -> Iterator[Take]:
     for actor, voice in VOICES["ravdess"].items():
-        for code, emotion in ravdess.EMOTION_CODES.items():
+        for code, (emotion, _) in _codes("ravdess", "emotion").items():
             for number in range(4):
                 statement = f"{1 + number % 2:02d}"
                 second = number >= 2  # strong, or the second repetition where there is no strong
                 strong = second and emotion != "neutral"
                 repetition = "02" if second and not strong else "01"
                 name = f"03-01-{code}-{1 + strong:02d}-{statement}-{repetition}-{actor}"
-                text = f"{ravdess.STATEMENTS[statement]}."
+                text = f"{_codes('ravdess', 'statement')[statement]}."
                 yield Take(f"ravdess/Actor_{actor}/{name}.wav", voice, text, emotion, strong)
 
 
 def _crema_d_takes() -> Iterator[Take]:
     for actor, voice in VOICES["crema_d"].items():
-        for code, (emotion, _) in crema_d.EMOTION_CODES.items():
+        for code, (emotion, _) in _codes("crema_d", "emotion").items():
             for sentence in CREMA_D_SENTENCES:
                 path = f"crema_d/AudioWAV/{actor}_{sentence}_{code}_XX.wav"
-                yield Take(path, voice, f"{crema_d.STATEMENTS[sentence]}.", emotion)
+                text = f"{_codes('crema_d', 'statement')[sentence]}."
+                yield Take(path, voice, text, emotion)
 
 
 def _tess_takes() -> Iterator[Take]:
     for speaker, voice in VOICES["tess"].items():
-        for name, (emotion, _) in tess.EMOTION_NAMES.items():
+        for name, (emotion, _) in _codes("tess", "emotion").items():
             for word in TESS_WORDS:
                 path = f"tess/{speaker}_{name}/{speaker}_{word}_{name}.wav"
                 yield Take(path, voice, f"Say the word {word}.", emotion)
@@ -118,7 +123,7 @@ def _tess_takes() -> Iterator[Take]:
 
 def _savee_takes() -> Iterator[Take]:
     for speaker, voice in VOICES["savee"].items():
-        for code, (emotion, _) in savee.EMOTION_CODES.items():
+        for code, (emotion, _) in _codes("savee", "emotion").items():
             for number, text in SAVEE_SENTENCES.items():
                 yield Take(f"savee/{speaker}/{code}{number:02d}.wav", voice, text, emotion)
 

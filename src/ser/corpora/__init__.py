@@ -1,8 +1,7 @@
 """Speech corpora: built-in ones, one file each, and the reader's own.
 
-To add one to the package, write its file beside these, with a ``CORPUS`` (copy ``emodb.py``), and
-add its name to ``BUILT_IN`` in `ser.corpora.registry`. For recordings of your own: `from_folder`
-and `from_table`.
+To add one to the package, write its file beside these (copy ``emodb.toml``). For recordings of your
+own: `from_folder` and `from_table`.
 """
 
 from ser.corpora.add import from_folder, from_table

@@ -10,12 +10,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path, PurePath
 
-from ser.corpora import crema_d, ravdess, savee, tess
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
-
-SCHEMES = {
-    corpus.name: corpus for corpus in (ravdess.CORPUS, crema_d.CORPUS, tess.CORPUS, savee.CORPUS)
-}
+from ser.corpora.scheme import read
 
 SPEAKERS = {
     "ravdess": tuple(f"{actor:02d}" for actor in range(1, 17)),
@@ -23,6 +19,7 @@ SPEAKERS = {
     "tess": ("OAF", "YAF"),
     "savee": ("DC", "JE"),
 }
+SCHEMES = {name: read(name) for name in SPEAKERS}
 CLIPS = Path(__file__).with_name("demo_clips.zip")
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 from pathlib import Path
 from typing import Any
 
-from ser.corpora import own
+from ser.corpora import demo, own, scheme
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
 from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, VIDEO, walk
 from ser.project import SerError, paths, read_json, unknown, write_json
 
-# To add a corpus: write its file beside these, with a `CORPUS`, and name it here.
-BUILT_IN = ("ased", "crema_d", "demo", "emodb", "ravdess", "savee", "tess", "urdu")
+# To add a corpus: write its file beside these.
+BUILT_IN = tuple(sorted(("demo", *(file.stem for file in scheme.FOLDER.glob("*.toml")))))
 LOCATIONS = "locations.json"  # in data/raw: what the user pointed at
 
 
 @functools.cache
 def _registry() -> dict[str, Corpus]:
-    modules = (importlib.import_module(f"ser.corpora.{name}") for name in BUILT_IN)
-    return {module.CORPUS.name: module.CORPUS for module in modules}
+    return {name: demo.CORPUS if name == "demo" else scheme.read(name) for name in BUILT_IN}
 
 
 def names() -> tuple[str, ...]:

@@ -1,23 +1,25 @@
-"""File names whose parts are codes: a pattern, and a table for each part."""
+"""File names whose parts are codes, and the corpora that are described so, each in its TOML file."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import re
+import tomllib
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from ser.corpora.base import EMOTIONS, ClipName, Corpus
+from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
+
+FOLDER = Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scheme:
     """How the file names of a corpus read, in whatever case they are spelled."""
 
-    pattern: str  # of a whole stem; its groups are named after fields of `ClipName`, or are for
-    # the stem alone
+    pattern: str  # of a whole stem; groups are fields of `ClipName`, or for the stem alone
     stem: str  # as it was released, made of the groups: "{speaker}_{emotion}"
     # Field → its codes and what they stand for; of `emotion`, the common label (or nothing) and
     # the corpus' own word. What a field without codes holds stands for itself.
@@ -25,17 +27,6 @@ class Scheme:
     speakers: Mapping[str, tuple[str, int | None]]  # sex, and age in years
     slips: Mapping[str, str] = dataclasses.field(default_factory=dict)  # misspelled → right stem
     speaker_folder: bool = False  # the speaker may be the folder's name, and not in the file's
-
-    def corpus(self, **facts: Any) -> Corpus:
-        """Make the corpus whose names read so; `facts` are the other fields of `Corpus`."""
-        words = [label or word for label, word in self.codes["emotion"].values()]
-        return Corpus(
-            parse=self.parse,
-            canonical=self.canonical,
-            labels=tuple(sorted(words, key=lambda word: (word not in EMOTIONS, word))),
-            demographics=self.speakers,
-            **facts,
-        )
 
     @functools.cached_property
     def _spelled(self) -> dict[str, dict[str, str]]:
@@ -76,3 +67,35 @@ class Scheme:
         """Give the released spelling of a stem."""
         parts = self._read(path)
         return path.stem if parts is None else self.stem.format(**parts)
+
+
+@functools.cache
+def scheme_of(name: str) -> Scheme:
+    """Read how the file names of a described corpus read."""
+    about = _described(name)
+    speakers = {
+        speaker: (sex, people[speaker] if isinstance(people, dict) else None)
+        for sex, people in about["speakers"].items()
+        for speaker in people
+    }
+    pattern = about["names"]["pattern"].replace("\n", "")
+    return Scheme(**{**about["names"], "pattern": pattern}, speakers=speakers)
+
+
+def read(name: str) -> Corpus:
+    """Read the description of a corpus."""
+    scheme, about = scheme_of(name), _described(name)
+    words = [label or word for label, word in scheme.codes["emotion"].values()]
+    facts = {field: value for field, value in about.items() if field not in ("names", "speakers")}
+    return Corpus(
+        name=name,
+        parse=scheme.parse,
+        canonical=scheme.canonical,
+        labels=tuple(sorted(words, key=lambda word: (word not in EMOTIONS, word))),
+        demographics=scheme.speakers,
+        **{**facts, "archives": tuple(Archive(**found) for found in facts.get("archives", ()))},
+    )
+
+
+def _described(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ser.config import Recipe, changed, stable_hash, to_dict
 from ser.corpora import metadata
-from ser.corpora.crema_d import EMOTION_CODES
+from ser.corpora.scheme import scheme_of
 from ser.evaluation.predictions import speaker_confusions
 from ser.evaluation.scores import with_intervals
 from ser.experiments.recipes import CLAIMS
@@ -263,7 +263,8 @@ def human_accuracy(votes_csv: Path) -> dict[str, Any]:
         ) from error
     acted = [name.split("_")[2][0] for name in votes["FileName"]]
     said = [vote.split(":") for vote in votes["VoiceVote"]]
-    labels = {code[0]: label for code, (label, _) in EMOTION_CODES.items()}
+    codes = scheme_of("crema_d").codes["emotion"]
+    labels = {code[0]: label for code, (label, _) in codes.items()}
     counts = pd.DataFrame(0.0, index=list(labels), columns=list(labels))
     for true, letters in zip(acted, said, strict=True):
         for letter in letters:
