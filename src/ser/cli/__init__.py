@@ -13,11 +13,9 @@ import typer
 from typer import Option
 
 import ser
-from ser.cli import data, experiments, use  # noqa: F401  each adds its commands
+from ser.cli import data, experiments, use  # each adds its commands
 from ser.cli.options import app
 from ser.project import SerError, first_line
-
-__all__ = ["app", "main"]
 
 EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
     "train": "audiomentations cloudpickle huggingface_hub jinja2 joblib kaggle keras librosa "

@@ -7,20 +7,3 @@ own: `from_folder` and `from_table`.
 from ser.corpora.add import from_folder, from_table
 from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
 from ser.corpora.registry import adopt, available, choose, get, labels, locate, names, scan
-
-__all__ = [
-    "EMOTIONS",
-    "Archive",
-    "ClipName",
-    "Corpus",
-    "adopt",
-    "available",
-    "choose",
-    "from_folder",
-    "from_table",
-    "get",
-    "labels",
-    "locate",
-    "names",
-    "scan",
-]

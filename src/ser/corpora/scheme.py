@@ -1,4 +1,4 @@
-"""File names whose parts are codes, and the corpora that are described so, each in its TOML file."""
+"""File names whose parts are codes, and the corpora that are described so, each in one file."""
 
 from __future__ import annotations
 

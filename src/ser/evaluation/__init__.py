@@ -19,20 +19,3 @@ from ser.evaluation.calibration import (
 )
 from ser.evaluation.predictions import check_predictions, confusion, decisions
 from ser.evaluation.scores import metrics, paired_bootstrap, polynomial_trend
-
-__all__ = [
-    "calibrate",
-    "check_predictions",
-    "confusion",
-    "cross_calibrated",
-    "decisions",
-    "expected_calibration_error",
-    "fit_temperature",
-    "metrics",
-    "paired_bootstrap",
-    "polynomial_trend",
-    "reliability",
-    "risk_coverage",
-    "uncertain_below",
-    "with_temperature",
-]

@@ -4,22 +4,3 @@ from ser.experiments.notebooks import Run, keep, open_run, prepare, record
 from ser.experiments.plans import Plan, plan
 from ser.experiments.reports import metrics_of, predictions_of, recipe_of, report, runs
 from ser.experiments.runner import load_parts, pretrain, run, train_fold
-
-__all__ = [
-    "Plan",
-    "Run",
-    "keep",
-    "load_parts",
-    "metrics_of",
-    "open_run",
-    "plan",
-    "predictions_of",
-    "prepare",
-    "pretrain",
-    "recipe_of",
-    "record",
-    "report",
-    "run",
-    "runs",
-    "train_fold",
-]

@@ -11,17 +11,3 @@ from ser.features.extraction import (
     frame_times_s,
     to_rows,
 )
-
-__all__ = [
-    "FRONT_END_VERSION",
-    "FeatureSet",
-    "FrontEnd",
-    "build",
-    "compute",
-    "extract",
-    "feature_names",
-    "fit_length",
-    "frame_times_s",
-    "register",
-    "to_rows",
-]

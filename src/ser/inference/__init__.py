@@ -3,5 +3,3 @@
 from ser.inference.loading import find_model, load_model
 from ser.inference.model import Model, Prediction
 from ser.inference.windows import Segment
-
-__all__ = ["Model", "Prediction", "Segment", "find_model", "load_model"]

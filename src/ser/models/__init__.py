@@ -83,7 +83,7 @@ def load(path: Path | str) -> keras.Model:
     from ser.models import backend
 
     keras = backend.load()
-    from ser.models import ensemble, layers, whisper  # noqa: F401  register what a model may name
+    from ser.models import ensemble, layers, whisper  # register what a model may name
 
     path = _existing(path)
     _check_sizes(path)

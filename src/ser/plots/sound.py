@@ -74,20 +74,6 @@ def spectrogram(
     return ax
 
 
-def mfcc(
-    samples: np.ndarray,
-    sample_rate_hz: int,
-    ax: Axes | None = None,
-    *,
-    config: FeatureConfig = FeatureConfig(),
-) -> Axes:
-    """Draw the mel-frequency cepstral coefficients; takes what `spectrogram` takes."""
-    values = _features(samples, sample_rate_hz, config, "mfcc")
-    ax = feature_map(values, sample_rate_hz, ax, config=config, label="MFCC index")
-    ax.set_xlim(0, len(samples) / sample_rate_hz)
-    return ax
-
-
 def _features(
     samples: np.ndarray, sample_rate_hz: int, config: FeatureConfig, kind: str
 ) -> np.ndarray:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -70,12 +68,6 @@ def mark_figure(figure: Figure) -> None:
 def style() -> AbstractContextManager[None]:
     """Give figures the style of this package inside a ``with`` block, and nowhere else."""
     return plt.rc_context(STYLE)
-
-
-def mark_demo(ax: Axes | Sequence[Axes] | np.ndarray) -> None:
-    """Write "demo corpus" above the axes, at their right end."""
-    for one in np.ravel(np.asarray(ax, dtype=object)):
-        one.set_title("demo corpus", loc="right", color=VERMILION, fontweight="bold", fontsize=11)
 
 
 def restyle(ax: Axes) -> None:

@@ -7,15 +7,3 @@ backend.load()  # quietly; the modules here import Keras
 from ser.training.batches import Batches, Part, class_weights, statistics  # noqa: E402
 from ser.training.callbacks import ProgressLine, UnweightedAverageRecall  # noqa: E402
 from ser.training.fitting import fit, predict, whole  # noqa: E402
-
-__all__ = [
-    "Batches",
-    "Part",
-    "ProgressLine",
-    "UnweightedAverageRecall",
-    "class_weights",
-    "fit",
-    "predict",
-    "statistics",
-    "whole",
-]

@@ -27,8 +27,6 @@ from ser.experiments.protocols.folds import (
 )
 from ser.project import SerError, unknown
 
-__all__ = ["PROTOCOLS", "Fold", "Protocol", "Published", "check", "get", "make_folds", "names"]
-
 
 class Published(NamedTuple):
     """A result that others report under a protocol; not measured here."""

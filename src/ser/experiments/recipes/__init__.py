@@ -20,8 +20,6 @@ from ser.corpora import registry
 from ser.experiments import protocols
 from ser.project import SerError, unknown
 
-__all__ = ["CLAIMS", "RECIPES", "Claim", "get", "names", "on_corpora", "on_protocol", "story"]
-
 FILES = (
     *("mfcc-attention", "best-scratch", "whisper-tiny", "four-corpora"),
     *("ravdess-six", "parallel", "tess"),
