@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser import corpora
-from ser.corpora import registry, scheme
+from ser.corpora import base, registry
 
 REAL = ("ravdess", "crema_d", "tess", "savee", "emodb", "urdu", "ased")
 
@@ -132,7 +132,7 @@ def test_names(name, path, clip_id, fields):
 
 def test_every_code_is_read_and_no_two_names_are_one_clip():
     """All names that the documentation allows, of the two corpora with the most codes."""
-    codes = scheme.scheme_of("ravdess").codes.values()
+    codes = base.scheme_of("ravdess").codes.values()
     names = ["-".join(p) for p in itertools.product(*codes, ("01", "24"))]
     clips = {name: corpora.get("ravdess").parse(PurePath(f"{name}.wav")) for name in names}
     assert {name for name, clip in clips.items() if clip is None} == {
@@ -207,9 +207,9 @@ def test_every_corpus_says_where_it_comes_from():
 
 
 def test_adding_a_corpus_is_its_file(monkeypatch, tmp_path):
-    text = (scheme.FOLDER / "tess.toml").read_text(encoding="utf-8")
+    text = (base.FOLDER / "tess.toml").read_text(encoding="utf-8")
     (tmp_path / "newcomer.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(scheme, "FOLDER", tmp_path)
+    monkeypatch.setattr(base, "FOLDER", tmp_path)
     monkeypatch.setattr(registry, "BUILT_IN", ("newcomer",))
     registry._registry.cache_clear()
     try:

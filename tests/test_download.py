@@ -19,8 +19,8 @@ import pytest
 from conftest import not_root, one_line
 
 from ser import corpora
+from ser.corpora import base, fetch, registry
 from ser.corpora import download as downloads
-from ser.corpora import fetch, registry, scheme
 from ser.corpora.base import Archive
 
 NAMES = [f"ALL/DC_a{number:02d}.wav" for number in range(1, 9)]
@@ -171,7 +171,7 @@ def describe(server_url: str, body: bytes, **changes):
     stems = "\n".join(Path(name).stem for name in NAMES)
     sha256 = hashlib.sha256(stems.encode()).hexdigest()
     return dataclasses.replace(
-        scheme.read("savee"), archives=(archive,), n_clips=len(NAMES), names_sha256=sha256
+        base.read("savee"), archives=(archive,), n_clips=len(NAMES), names_sha256=sha256
     )
 
 

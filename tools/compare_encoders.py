@@ -35,8 +35,11 @@ from ser.experiments import recipes  # noqa: E402
 from ser.export.writer import export  # noqa: E402
 from ser.inference import load_model  # noqa: E402
 from ser.models import pretrained, whisper  # noqa: E402
-from ser.models.heads import attentive_head, clip_statistics  # noqa: E402
-from ser.models.layers import Standardise  # noqa: E402
+from ser.models.layers import (  # noqa: E402
+    Standardise,
+    attentive_head,
+    clip_statistics,
+)
 from ser.project import MODEL_FILE, paths, shown, writing  # noqa: E402
 
 BLOCKS = (3, 2, 4)

@@ -31,7 +31,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ser.corpora.scheme import scheme_of
+from ser.corpora.base import scheme_of
 
 TARGET = Path(__file__).parents[1] / "src" / "ser" / "corpora" / "demo_clips.zip"
 OPUS_RATE_HZ = 16_000

@@ -27,13 +27,7 @@ AT_ONCE = 500  # keys of one question; SQLite takes a thousand
 
 
 class Cache:
-    """Bytes under text keys.
-
-    Parameters
-    ----------
-    file : Path
-        Made with the first value that is put into it.
-    """
+    """Bytes under text keys, in a file that is made with the first value that is put into it."""
 
     def __init__(self, file: Path) -> None:
         self.file = Path(file)
@@ -80,13 +74,7 @@ class Cache:
                     raise self.damaged(f"what it holds for {key[:12]}… is not what was written")
 
     def put(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Add values, all or none; a key that is there keeps its value.
-
-        Raises
-        ------
-        SerError
-            When the disk is full or cannot be written; earlier values are kept.
-        """
+        """Add values, all or none; a key that is there keeps its value."""
         rows = [(key, _checksum(key, value), value) for key, value in items]
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)

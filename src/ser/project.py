@@ -231,11 +231,8 @@ def cannot_write(path: Path, error: OSError) -> SerError:
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """Compute the checksum of a file of any size."""
-    found = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path, PurePath
 
-from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus
-from ser.corpora.scheme import read
+from ser.corpora.base import EMOTIONS, Archive, ClipName, Corpus, read
 
 SPEAKERS = {
     "ravdess": tuple(f"{actor:02d}" for actor in range(1, 17)),

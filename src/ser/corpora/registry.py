@@ -7,19 +7,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ser.corpora import demo, own, scheme
+from ser.corpora import base, demo, own
 from ser.corpora.base import EMOTIONS, ClipName, Corpus
 from ser.corpora.folders import COPY, OTHER_SIZE, UNKNOWN, VIDEO, walk
 from ser.project import SerError, paths, read_json, unknown, write_json
 
 # To add a corpus: write its file beside these.
-BUILT_IN = tuple(sorted(("demo", *(file.stem for file in scheme.FOLDER.glob("*.toml")))))
+BUILT_IN = tuple(sorted(("demo", *(file.stem for file in base.FOLDER.glob("*.toml")))))
 LOCATIONS = "locations.json"  # in data/raw: what the user pointed at
 
 
 @functools.cache
 def _registry() -> dict[str, Corpus]:
-    return {name: demo.CORPUS if name == "demo" else scheme.read(name) for name in BUILT_IN}
+    return {name: demo.CORPUS if name == "demo" else base.read(name) for name in BUILT_IN}
 
 
 def names() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from ser.experiments.plans import PARTS, Plan, plan
 from ser.experiments.reports import predictions_of, runs
 from ser.experiments.runner import load_parts, write_run
 from ser.experiments.units import RUN_FILE
-from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_json, writing
+from ser.project import MODEL_FILE, SerError, paths, read_json, shown, write_csv, write_json
 
 if TYPE_CHECKING:
     import keras
@@ -206,8 +206,7 @@ def record(
         rows.insert(0, "epoch", np.arange(1, len(rows) + 1))
     folder = apart.run_folder(fold, seed)
     (folder / RUN_FILE).unlink(missing_ok=True)  # an older run is not this one
-    with writing(folder / "history.csv") as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(folder / "history.csv", rows, float_format="%.6g")
     there = [part for part in PARTS if getattr(plan.folds[fold], part)]
     feature_set, parts = load_parts(plan, fold, there, progress=False)
     return write_run(apart, fold, seed, network, rows, feature_set, parts)
@@ -215,30 +214,14 @@ def record(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished training.
+    """A finished training."""
 
-    Attributes
-    ----------
-    folder : Path
-        Where its files lie.
-    card : dict
-        ``run.json``: recipe, fold, seed, versions, epochs, …
-    recipe : Recipe
-        The settings.
-    table : DataFrame
-        The rows of the metadata table of all its clips, with their ``label``.
-    history : DataFrame
-        One row for each epoch.
-    predictions : dict of str to DataFrame
-        Probabilities of the clips of ``train``, ``validation`` and ``test``, as far as there are.
-    """
-
-    folder: Path
-    card: dict[str, Any]
+    folder: Path  # where its files lie
+    card: dict[str, Any]  # ``run.json``: recipe, fold, seed, versions, epochs, …
     recipe: Recipe
-    table: pd.DataFrame
-    history: pd.DataFrame
-    predictions: dict[str, pd.DataFrame]
+    table: pd.DataFrame  # rows of the metadata table of all its clips, with their ``label``
+    history: pd.DataFrame  # one row for each epoch
+    predictions: dict[str, pd.DataFrame]  # of ``train``, ``validation``, ``test``, where there are
 
     @property
     def classes(self) -> tuple[str, ...]:

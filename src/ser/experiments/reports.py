@@ -14,32 +14,15 @@ from ser.config import Recipe, from_dict, to_dict
 from ser.corpora import metadata
 from ser.experiments.plans import PARTS, Plan
 from ser.experiments.units import RUN_FILE, is_done
-from ser.project import SerError, paths, read_json, shown, write_json, writing
+from ser.project import SerError, paths, read_json, shown, write_csv, write_json
 
 
 def report(plan: Plan, seeds: Sequence[int], *, force: bool = False) -> Path:
-    """Gather the finished runs of a plan into a report.
+    """Gather the finished runs of a plan into a report: every fold with each of the seeds.
 
-    Parameters
-    ----------
-    plan : Plan
-        As `plan` makes it.
-    seeds : sequence of int
-        Every fold must have been trained with each. Other seeds of an earlier report of the same
-        recipe, clips and folds stay beside them.
-    force : bool
-        Replace a report of other settings, clips or folds, too; else such results go to
-        ``reports/local``.
-
-    Returns
-    -------
-    Path
-        ``reports/<recipe>/<protocol>`` or ``reports/local/<recipe>/<protocol>``.
-
-    Raises
-    ------
-    SerError
-        When a run is missing.
+    Other seeds of an earlier report of the same recipe, clips and folds stay beside them. Where a
+    report of other settings, clips or folds lies there, results go to ``reports/local``, unless
+    `force` replaces it.
     """
     folders = [plan.run_folder(fold, seed) for seed in seeds for fold in range(len(plan.folds))]
     missing = [folder for folder in folders if not is_done(folder)]
@@ -82,10 +65,8 @@ def report(plan: Plan, seeds: Sequence[int], *, force: bool = False) -> Path:
     summary["files"] = plan.files(len(left_out))
     if left_out:
         summary["left_out"] = dict(sorted(left_out.items()))
-    with writing(folder / "predictions.csv") as temporary:
-        test.to_csv(temporary, index=False)
-    with writing(folder / "history.csv") as temporary:
-        histories.to_csv(temporary, index=False)
+    write_csv(folder / "predictions.csv", test)
+    write_csv(folder / "history.csv", histories)
     write_json(folder / "recipe.json", to_dict(plan.recipe))
     write_json(folder / "metrics.json", summary)
     return folder

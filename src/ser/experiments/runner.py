@@ -26,7 +26,7 @@ from ser.experiments.reports import report
 from ser.experiments.units import claimed, finish, is_done, work
 from ser.features import dataset
 from ser.models import backend
-from ser.project import MODEL_FILE, shown, writing
+from ser.project import MODEL_FILE, shown, write_csv
 
 if TYPE_CHECKING:
     import keras
@@ -158,8 +158,7 @@ def write_run(
         probabilities = fitting.predict(network, feature_set, part.clips).astype(np.float64)
         frame[list(plan.recipe.classes)] = probabilities.round(6)
         suffix = "" if name == "test" else f"-{name}"
-        with writing(folder / f"predictions{suffix}.csv") as temporary:
-            frame.sort_values("clip_id").to_csv(temporary, index=False)
+        write_csv(folder / f"predictions{suffix}.csv", frame.sort_values("clip_id"))
     card = _card(plan, fold, seed, history, network.count_params(), seconds)
     card["files"] = plan.files(len(feature_set.problems))
     if len(feature_set.problems):

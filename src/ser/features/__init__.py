@@ -8,6 +8,5 @@ from ser.features.extraction import (
     extract,
     feature_names,
     fit_length,
-    frame_times_s,
     to_rows,
 )

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import random
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import soxr
@@ -188,36 +185,19 @@ def _speed(waveform: np.ndarray, rates: tuple[float, float], seed: int) -> np.nd
     return soxr.resample(waveform, rate, 1.0)
 
 
-class _SeededNumPy:
-    """NumPy, with a generator of its own in place of the global one."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = np.random.RandomState(seed)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-
-@functools.cache
-def _library() -> list[dict[str, Any]]:
-    return [vars(m) for name, m in list(sys.modules.items()) if name.startswith("audiomentations.")]
-
-
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Let audiomentations draw from seeded generators instead of the global ones."""
-    stand_ins: dict[str, Any] = {"random": random.Random(seed), "np": _SeededNumPy(seed)}
-    originals: dict[str, Any] = {"random": random, "np": np}
-    borrowed = [(module, name) for module in _library() for name in originals if name in module]
+    """Let audiomentations draw from global generators that are seeded, and put these back."""
     with _BORROWED, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="audiomentations")
-        for module, name in borrowed:
-            module[name] = stand_ins[name]
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         try:
             yield
         finally:
-            for module, name in borrowed:
-                module[name] = originals[name]
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
 
 
 def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:

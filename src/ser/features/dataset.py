@@ -43,17 +43,7 @@ def _all_halves() -> np.ndarray:
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """What decides the value of a feature.
-
-    Attributes
-    ----------
-    audio : AudioConfig
-        Sample rate and trimming.
-    features : FeatureConfig
-        What is computed.
-    augmentation : AugmentationConfig
-        The waveform variants.
-    """
+    """What decides the value of a feature."""
 
     audio: AudioConfig = AudioConfig()
     features: FeatureConfig = FeatureConfig()
@@ -90,21 +80,11 @@ class FrontEnd:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features of the clips of a table, read from disk as they are asked for.
+    """Features of the clips of a table, read from disk as they are asked for."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        The clips that have features, in the order of the first axis.
-    problems : DataFrame
-        Columns ``clip_id``, ``path``, ``reason``: clips that could not be computed.
-    n_computed : int
-        How many clips were computed by this call; the others came from the cache.
-    """
-
-    table: pd.DataFrame
-    problems: pd.DataFrame
-    n_computed: int
+    table: pd.DataFrame  # the clips that have features, in the order of the first axis
+    problems: pd.DataFrame  # clips that could not be computed: ``clip_id``, ``path``, ``reason``
+    n_computed: int  # clips that this call computed; the others came from the cache
     _front_end: FrontEnd = field(repr=False)
     _cache: Cache = field(repr=False)
     _rows: np.ndarray = field(repr=False)
@@ -133,19 +113,9 @@ class FeatureSet:
         )
 
     def take(self, clips: Any, variants: Any = 0) -> np.ndarray:
-        """Read features of some clips.
+        """Read features (n, n_frames, n_features) of some clips: positions in `table`.
 
-        Parameters
-        ----------
-        clips : array_like of int, shape (n,)
-            Positions in `table`.
-        variants : int or array_like of int, shape (n,)
-            Which variant of each; 0 is the original.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, n_frames, n_features)
-            A copy in memory.
+        `variants` says which variant of each, or of all; 0 is the original.
         """
         rows = self._rows[np.asarray(clips, np.int64), np.asarray(variants)]
         shape, kind = self.shape[2:], np.dtype(self._front_end.dtype)

@@ -115,11 +115,6 @@ def feature_names(config: FeatureConfig) -> list[str]:
     return [prefix + name for prefix in prefixes for name in names]
 
 
-def frame_times_s(n_frames: int, sample_rate_hz: int, config: FeatureConfig) -> np.ndarray:
-    """Give the time at the centre of each frame."""
-    return np.arange(n_frames) * config.hop_length / sample_rate_hz
-
-
 @functools.cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()

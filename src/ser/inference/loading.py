@@ -6,6 +6,7 @@ A bundle never needs TensorFlow or librosa; for a ``.keras`` file they come in w
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,29 @@ from ser.inference.windows import Heard
 from ser.models import backend
 from ser.project import MODEL_FILE, SerError, paths, read_json, shown
 
+N_STEPS = 64  # of integrated gradients
 PACKAGED = Path(__file__).parents[1] / "released"  # what a wheel brings; a checkout has models/
+
+
+def integrated_gradients(
+    network: Any, rows: np.ndarray, position: int, *, n_steps: int = N_STEPS
+) -> np.ndarray:
+    """Share a probability out among the features of a clip."""
+    if backend.load().config.backend() != "tensorflow":
+        raise SerError("integrated gradients need TensorFlow: leave KERAS_BACKEND unset.")
+    import tensorflow as tf
+
+    valid = np.any(rows != 0, axis=1)
+    baseline = np.zeros_like(rows)
+    baseline[valid] = rows[valid].mean(axis=0)
+    shares = (np.arange(n_steps) + 0.5) / n_steps
+    path = baseline + shares[:, None, None].astype(np.float32) * (rows - baseline)
+    batch = tf.convert_to_tensor(path)
+    with tf.GradientTape() as tape:
+        tape.watch(batch)
+        probability = network(batch, training=False)[:, position]
+    gradients = tape.gradient(probability, batch).numpy()
+    return (rows - baseline) * gradients.mean(axis=0)
 
 
 def _of_keras(file: Path) -> Model:
@@ -26,7 +49,6 @@ def _of_keras(file: Path) -> Model:
     card = models.checked_card(file)  # or one line, before seconds of importing
     backend.load()
     from ser.features import extraction
-    from ser.inference import explain
 
     plain = models.load(file)
     network = models.with_attention(plain)
@@ -48,7 +70,7 @@ def _of_keras(file: Path) -> Model:
 
     def share_out(samples: np.ndarray, rate: float, position: int) -> np.ndarray:
         rows = extraction.compute(samples, rate, audio, config)
-        return explain.integrated_gradients(plain, rows, position)
+        return integrated_gradients(plain, rows, position)
 
     longest_s = config.n_frames * config.hop_length / audio.sample_rate_hz
     return Model(hear, longest_s, card, shown(file.parent), share_out)

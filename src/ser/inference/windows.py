@@ -15,22 +15,12 @@ HOP_S = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A stretch of speech with one answer.
+    """A stretch of speech with one answer."""
 
-    Attributes
-    ----------
-    start_s, end_s : float
-        Where it lies in the recording, in seconds.
-    label : str
-        The most probable class.
-    probabilities : dict of str to float
-        Mean over the windows that heard the stretch; they sum to one.
-    """
-
-    start_s: float
+    start_s: float  # in the recording
     end_s: float
-    label: str
-    probabilities: dict[str, float]
+    label: str  # the most probable class
+    probabilities: dict[str, float]  # mean over the windows that heard it; they sum to one
 
     @property
     def duration_s(self) -> float:

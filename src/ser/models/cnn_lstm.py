@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from ser.models.heads import numbered_blocks
-from ser.models.layers import Standardise
+from ser.models.layers import Standardise, numbered_blocks
 
 AXES = ("frames", "features")
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from ser.models.heads import numbered_blocks
-from ser.models.layers import AttentionPooling, MaskedAverage, Standardise
+from ser.models.layers import AttentionPooling, MaskedAverage, Standardise, numbered_blocks
 
 
 def build(

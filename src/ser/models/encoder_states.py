@@ -8,8 +8,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from ser.models.heads import attentive_head, clip_statistics
-from ser.models.layers import Standardise
+from ser.models.layers import Standardise, attentive_head, clip_statistics
 
 
 def build(

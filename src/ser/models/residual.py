@@ -11,8 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from ser.models.heads import attentive_head, clip_statistics
-from ser.models.layers import ClipNormalise, Standardise
+from ser.models.layers import ClipNormalise, Standardise, attentive_head, clip_statistics
 
 NORMALISATIONS = ("training", "clip", "both")
 SEQUENCES = ("lstm", "transformer")

@@ -6,18 +6,18 @@ inside ``with style():``. Colours are those of Okabe & Ito (2008), which remain 
 common colour vision deficiency.
 """
 
-from ser.plots.clips import class_counts, duration_histogram
 from ser.plots.confidence import (
     confidence_by_class,
     confidence_histogram,
+    precision_recall,
     probabilities,
     reliability_diagram,
     risk_coverage,
+    roc,
 )
-from ser.plots.corpora import class_balance, speaker_levels
-from ser.plots.curves import precision_recall, roc
+from ser.plots.corpora import class_balance, class_counts, duration_histogram, speaker_levels
 from ser.plots.drawing import cnn_lstm_attention
-from ser.plots.embedding import embedding
+from ser.plots.inspection import embedding, relevance, shares
 from ser.plots.lessons import (
     change,
     compare_trainings,
@@ -26,7 +26,6 @@ from ser.plots.lessons import (
     trends,
     who_is_where,
 )
-from ser.plots.relevance import relevance, shares
 from ser.plots.results import confusion_matrix, cross_corpus, metric_bars, per_speaker_recall
 from ser.plots.sound import (
     attention,

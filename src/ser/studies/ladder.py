@@ -17,7 +17,7 @@ import pandas as pd
 
 from ser.config import Recipe, changed, stable_hash, to_dict
 from ser.corpora import metadata
-from ser.corpora.scheme import scheme_of
+from ser.corpora.base import scheme_of
 from ser.evaluation.predictions import speaker_confusions
 from ser.evaluation.scores import with_intervals
 from ser.experiments.recipes import CLAIMS

@@ -28,24 +28,12 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Some clips of a feature set with their labels.
+    """Some clips of a feature set with their labels."""
 
-    Attributes
-    ----------
-    features : Source
-        Where the features are read from, a `ser.features.dataset.FeatureSet` as a rule.
-    clips : ndarray of int, shape (n_clips,)
-        Positions in `features`.
-    labels : ndarray of int, shape (n_clips,)
-        Class of each, as its position among the recipe's classes.
-    extra : ndarray of bool, shape (n_clips,), optional
-        Which clips come from corpora that are only trained on; none where left out.
-    """
-
-    features: Source
-    clips: np.ndarray
-    labels: np.ndarray
-    extra: np.ndarray | None = None
+    features: Source  # a `ser.features.dataset.FeatureSet` as a rule
+    clips: np.ndarray  # positions in `features`
+    labels: np.ndarray  # class of each, as its position among the recipe's classes
+    extra: np.ndarray | None = None  # which clips are of corpora that are only trained on
 
     @property
     def is_extra(self) -> np.ndarray:

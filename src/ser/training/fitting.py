@@ -15,7 +15,7 @@ from ser import models
 from ser.config import Recipe, TrainingConfig
 from ser.models.ensemble import MemberwiseCrossEntropy, members_of, single
 from ser.models.layers import Standardise
-from ser.project import SerError, cannot_write, shown, writing
+from ser.project import SerError, cannot_write, shown, write_csv
 from ser.training.batches import Batches, Part, Source, statistics
 from ser.training.callbacks import (
     WATCHED,
@@ -49,45 +49,12 @@ def fit(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a model, or go on where an earlier call was stopped.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Model and training settings.
-    train, validation : Part
-        Clips of different speakers. Statistics and class weights come from `train`; the best
-        epoch, early stopping and the learning rate look at `validation` only. None for a refit,
-        which leaves the ``val_`` columns of the history empty.
-    folder : Path
-        The run folder. ``state.npz`` is written there after each epoch, for a later call to go on
-        from, and ``history.csv`` at the end.
-    seed : int
-        Decides initial weights, dropout, order and variants.
-    model : callable, optional
-        Makes the uncompiled model, in place of the recipe's.
-    title : str
-        What the progress lines begin with.
-    every : int
-        Epochs between progress lines; 0 for none.
-    tensorboard : bool
-        Write logs for TensorBoard under ``folder/tensorboard``.
-    callbacks : sequence of keras.callbacks.Callback
-        Called last, after the state of the epoch is on disk.
-    start : keras.Model, optional
-        A model whose weights are begun with, in place of random ones, where it has the same
-        layers.
-    every_class : bool
-        Whether each class must occur.
-
-    Returns
-    -------
-    (keras.Model, DataFrame)
-        The model with the weights of the best epoch, and the history, one row per epoch.
-
-    Raises
-    ------
-    SerError
-        When a part is empty, a class has no training clip, the loss is no number, TensorBoard is
-        asked for and not installed, or the disk is full.
+    Statistics and class weights come from `train`; the best epoch, early stopping and the learning
+    rate look at `validation` only, which is None for a refit. After each epoch ``state.npz`` is
+    written into `folder`, for a later call to go on from, and at the end ``history.csv``. `model`
+    makes the uncompiled model in place of the recipe's; `start` is one whose weights are begun
+    with, where layers are the same; `callbacks` come last, after the state is on disk. Gives the
+    model with the weights of the best epoch, and the history, one row per epoch.
     """
     _check_parts(recipe, train, validation, every_class)
     if tensorboard and find_spec("tensorboard") is None:
@@ -146,8 +113,7 @@ def fit(
         )
     network.set_weights(state.kept)
     history = pd.DataFrame(state.history)
-    with writing(folder / "history.csv") as temporary:
-        history.to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(folder / "history.csv", history, float_format="%.6g")
     return network, history
 
 

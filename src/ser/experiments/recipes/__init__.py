@@ -109,30 +109,12 @@ def _others(recipe: Recipe, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def on_corpora(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
-    """Run a recipe on other corpora.
+    """Run a recipe on other corpora, those of your own included; on its own it stays as it is.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        Where everything else comes from.
-    names : tuple of str
-        From `ser.corpora.names`, those of your own included.
+    Otherwise it is named after them, with the protocol published for exactly these corpora or else
+    ``speaker-independent``, and with the classes of the recipe that occur in them, then the other
+    labels of corpora of your own. ``calm`` is merged into ``neutral`` where not all have it.
 
-    Returns
-    -------
-    Recipe
-        Unchanged where the corpora are its own. Otherwise named after them, with the protocol
-        published for exactly these corpora or else ``speaker-independent``, and with the classes of
-        the recipe that occur in them, then the other labels of corpora of your own. ``calm`` is
-        merged into ``neutral`` where not all of them have it.
-
-    Raises
-    ------
-    SerError
-        When there is no such corpus, or fewer than two classes are left.
-
-    Examples
-    --------
     >>> on_corpora(get("mfcc-attention"), ("demo",)).name
     'mfcc-attention-demo'
     """
