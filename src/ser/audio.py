@@ -4,8 +4,6 @@ Decoding is libsndfile's (WAV, AIFF, FLAC, Ogg, Opus, MP3, whatever the suffix s
 where that refuses; resampling is soxr's at its high quality. All are light to import.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import importlib.util

@@ -4,8 +4,6 @@ Runs and cached features carry this name, so that an edited cell is never answer
 result. Bytecode is compared, not text: a comment changes nothing.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """The command `ser`: a thin shell over the package."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

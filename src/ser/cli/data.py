@@ -1,7 +1,5 @@
 """Corpora, pretrained encoders, the metadata table, features."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Train, cross-validate, evaluate, report."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What a user names on the command line becomes a list of recordings."""
 
-from __future__ import annotations
-
 import glob
 import sys
 from collections.abc import Sequence

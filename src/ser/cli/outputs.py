@@ -1,7 +1,5 @@
 """Where a command writes is checked before it begins to work."""
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Iterator

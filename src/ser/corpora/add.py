@@ -1,7 +1,5 @@
 """Use a reader's own recordings as a corpus: a folder for each label, a pattern, or a table."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sized

@@ -1,7 +1,5 @@
 """How a corpus is named, licensed, fetched and read; the built-in ones in ``NAME.toml``."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import re

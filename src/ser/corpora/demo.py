@@ -5,8 +5,6 @@ its emotions are rules (``tools/make_demo_corpus.py``): no number computed from 
 about people.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path, PurePath
 

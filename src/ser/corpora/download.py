@@ -4,8 +4,6 @@ Everything happens aside, in hidden folders of ``data/raw``; a corpus appears th
 all, and a run that was killed is picked up by the next one.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import shutil

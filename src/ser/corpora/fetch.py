@@ -4,8 +4,6 @@
 off, is `_Resuming`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

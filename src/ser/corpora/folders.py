@@ -1,7 +1,5 @@
 """Which files under a folder are recordings, and what becomes of each."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

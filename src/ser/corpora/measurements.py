@@ -1,7 +1,5 @@
 """What the sound of each file is, measured once and remembered."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Corpora become one table, one row per clip, with the quality of each recording."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """What a reader's own corpus is: the label and the speaker of each recording, by rule or table."""
 
-from __future__ import annotations
-
 import csv
 import functools
 import os

@@ -1,7 +1,5 @@
 """Which corpora there are, and where each lies on this machine."""
 
-from __future__ import annotations
-
 import functools
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whether a confidence of 80 % is right 80 % of the time, and below which one to say nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

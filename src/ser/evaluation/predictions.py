@@ -1,7 +1,5 @@
 """The table of predictions: what it must be, what was decided in each row, and how often."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scores, and how far they depend on who was tested: from one confusion matrix per speaker."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Finished runs become a report: predictions of every test clip, and metrics made from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Every number comes from a report of the same recipe: from speakers that the mode
 not heard. See Mitchell et al., "Model cards for model reporting", FAT* 2019.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

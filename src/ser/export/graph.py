@@ -1,7 +1,5 @@
 """A trained model and its front end as one graph, and that graph as ONNX and LiteRT files."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import warnings

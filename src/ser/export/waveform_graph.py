@@ -5,8 +5,6 @@ with tensors, for one clip of any length. Every window, matrix and constant is t
 agree is tested on real clips.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

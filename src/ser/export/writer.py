@@ -1,7 +1,5 @@
 """Write a model bundle: one graph in three formats, a card, checksums."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path

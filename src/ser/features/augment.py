@@ -5,8 +5,6 @@ the clip's content, the variant's number and the configured seed, so it comes ou
 machine, in any order, with any number of workers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

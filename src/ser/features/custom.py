@@ -4,8 +4,6 @@ Their code is part of every cache key and run name that uses them (`ser.config.s
 edited one is computed anew. Worker processes get the functions with each job.
 """
 
-from __future__ import annotations
-
 import functools
 import pickle
 import sys

@@ -5,8 +5,6 @@ the versions of what computes them (the folder's name), the clip's decoded sampl
 of the variant (the row's key). So nothing is computed twice, and nothing stale is ever read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 from collections.abc import Iterator

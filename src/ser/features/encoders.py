@@ -1,7 +1,5 @@
 """What pretrained encoders hear and answer, for one waveform at a time."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

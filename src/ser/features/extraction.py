@@ -3,8 +3,6 @@
 The same functions serve training and inference, so what a model hears is the same in both.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from importlib.metadata import version

@@ -4,8 +4,6 @@ An extra (``pip install 'ser-honest[ssl]'``): PyTorch and `transformers` come wi
 the hub goes, and any folder that ``save_pretrained`` wrote.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from importlib.metadata import version

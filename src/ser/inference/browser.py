@@ -3,8 +3,6 @@
 Its sources are ``docs/page``. ONNX Runtime for browsers (MIT) is fetched once, as published.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

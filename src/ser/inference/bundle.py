@@ -5,8 +5,6 @@ It holds one graph, from waveform to calibrated probabilities, in several format
 reads it, and needs NumPy and onnxruntime only.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

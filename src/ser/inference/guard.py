@@ -4,8 +4,6 @@ Every request passes here before Gradio sees it. Uploads are taken here too: eac
 of its own, so that equal ones of two people are two.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ipaddress

@@ -1,7 +1,5 @@
 """Answers while somebody speaks: blocks of sound come in, a rolling window is heard."""
 
-from __future__ import annotations
-
 import dataclasses
 import queue
 import time

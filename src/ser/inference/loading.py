@@ -3,8 +3,6 @@
 A bundle never needs TensorFlow or librosa; for a ``.keras`` file they come in with `load_model`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Decode a file that a stranger sent: in a process of its own, with limits on time and memory."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -7,8 +7,6 @@ explains, leave it near zero (a two-covariance model, as in Brümmer and de Vill
 partitioning problem", Odyssey 2010; here the classes are unknown and their shares are estimated).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

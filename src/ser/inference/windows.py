@@ -1,7 +1,5 @@
 """Stretches of speech become answers: windows that overlap, averaged where they do."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Import Keras without the noise TensorFlow makes, and with its share of the cores."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """Convolutions beside a bidirectional LSTM with attention; both summaries meet in the softmax."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import keras

@@ -1,7 +1,5 @@
 """Convolutions along one axis, an LSTM along the same axis, its last state: the common hybrid."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import keras

@@ -1,7 +1,5 @@
 """Convolutions over time and features, a bidirectional LSTM over time, attention over time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import keras

@@ -3,8 +3,6 @@
 The encoder itself is not in the model: its states are the features.
 """
 
-from __future__ import annotations
-
 import keras
 from keras import layers
 

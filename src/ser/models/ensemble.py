@@ -1,7 +1,5 @@
 """Several networks of one architecture in one model, trained side by side, averaged in use."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 And what several architectures share: numbered blocks, clip statistics, the head.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

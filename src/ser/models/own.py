@@ -11,8 +11,6 @@
 True
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ revision and checksum, and kept in the hub's own cache; nothing is ever unpickle
 ``SER_PRETRAINED``, with one folder for each encoder in it, goes before that cache.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -4,8 +4,6 @@ Features are channels here: the convolutions run along time only, which costs a 
 two-dimensional ones do.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

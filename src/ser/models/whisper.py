@@ -9,8 +9,6 @@ References
 Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How sure a model is, whether it should be, and what any threshold would give."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the metadata table holds: clips, classes and speakers of corpora side by side."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

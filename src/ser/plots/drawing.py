@@ -1,7 +1,5 @@
 """A drawing of what the CNN-LSTM with attention does to the features of a clip."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Where a layer of a model puts clips, and which moments of one an answer rests on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

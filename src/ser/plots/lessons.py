@@ -1,7 +1,5 @@
 """What notebooks 03 and 04 explain: features side by side, a split, a network, two trainings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

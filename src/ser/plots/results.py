@@ -1,7 +1,5 @@
 """Decisions and metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Waveforms, what a model sees of them, and where it listened."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

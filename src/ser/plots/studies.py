@@ -1,7 +1,5 @@
 """What is left of a score: rung by rung, recording by recording, and for what it costs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One look for all figures, and the mark that those of the demo corpus carry."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from typing import Any
 

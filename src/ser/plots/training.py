@@ -1,7 +1,5 @@
 """What is trained, and how that went."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

@@ -4,8 +4,6 @@ The rungs (`ser.studies.rungs`) differ in the split and in nothing else. Each tr
 work: one per rung, seed and part.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The tables of results in the README and beside the reports, made from ``reports/`` alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -5,8 +5,6 @@ is asked is whether a model that was trained on studio recordings can be used ou
 begins with noise or music is answered as `ser predict` does: in windows, where somebody speaks.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from functools import partial

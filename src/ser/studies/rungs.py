@@ -12,8 +12,6 @@ original.
 - ``d``, other speakers: no speaker is in two parts.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -3,8 +3,6 @@
 Which epoch is kept: `RunState`. Early stopping and the learning-rate schedule: `watchers`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -1,7 +1,5 @@
 """Fit one fold, and go on where a fit was stopped. Test clips never come in here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path

@@ -4,8 +4,6 @@ Folds that results were published with are lists of speakers in ``lists/``, each
 what others report for it; so no release of a library can move a clip.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable

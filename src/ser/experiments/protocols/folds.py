@@ -1,7 +1,5 @@
 """Folds from a fixed list, or dealt by scikit-learn; and the check that they cannot leak."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import warnings

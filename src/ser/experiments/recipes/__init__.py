@@ -7,8 +7,6 @@ was chosen, and each of its tables is a recipe, which has all settings of the on
 >>> mine = dataclasses.replace(get("mfcc-attention"), name="mine", corpora=("savee",))
 """
 
-from __future__ import annotations
-
 import dataclasses
 import tomllib
 from pathlib import Path
