@@ -6,7 +6,6 @@ corpora before any fold, it learns once for each seed.
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser.config import Recipe, to_dict
+from ser.config import Recipe, changed, to_dict
 from ser.corpora.folders import accounted
 from ser.experiments import protocols
 from ser.experiments.plans import PARTS, Plan, plan
@@ -104,35 +103,32 @@ def _train(
     """Train and test a unit whose features are there, unless that was done before."""
     folder = plan.run_folder(fold, seed)
     with claimed(folder) as done:
-        if not done:
-            _fit(plan, fold, seed, every=every, n_jobs=n_jobs, tensorboard=tensorboard)
-    return folder
+        if done:
+            return folder
+        backend.load()  # imports TensorFlow, which takes seconds
+        from ser import models
+        from ser.training import fitting
 
-
-def _fit(plan: Plan, fold: int, seed: int, *, every: int, n_jobs: int, tensorboard: bool) -> None:
-    backend.load()  # imports TensorFlow, which takes seconds
-    from ser import models
-    from ser.training import fitting
-
-    started_s = time.time()
-    there = [part for part in PARTS if getattr(plan.fold(fold), part)]
-    feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
-    if plan.recipe.training.refit and "validation" in parts:
-        parts["train"] = parts["train"].joined(parts.pop("validation"))
-    begun = pretrain(plan, seed, every=every, n_jobs=n_jobs)
-    network, history = fitting.fit(
-        plan.recipe,
-        parts["train"],
-        parts.get("validation"),
-        plan.run_folder(fold, seed),
-        seed=seed,
-        model=plan.build_model,
-        title=f"fold {fold + 1}/{len(plan.folds)} seed {seed}",
-        every=every,
-        tensorboard=tensorboard,
-        start=models.load(begun) if begun else None,
-    )
-    write_run(plan, fold, seed, network, history, feature_set, parts, time.time() - started_s)
+        started_s = time.time()
+        there = [part for part in PARTS if getattr(plan.fold(fold), part)]
+        feature_set, parts = load_parts(plan, fold, there, n_jobs=n_jobs, progress=every > 0)
+        if plan.recipe.training.refit and "validation" in parts:
+            parts["train"] = parts["train"].joined(parts.pop("validation"))
+        begun = pretrain(plan, seed, every=every, n_jobs=n_jobs)
+        network, history = fitting.fit(
+            plan.recipe,
+            parts["train"],
+            parts.get("validation"),
+            folder,
+            seed=seed,
+            model=plan.build_model,
+            title=f"fold {fold + 1}/{len(plan.folds)} seed {seed}",
+            every=every,
+            tensorboard=tensorboard,
+            start=models.load(begun) if begun else None,
+        )
+        seconds = time.time() - started_s
+        return write_run(plan, fold, seed, network, history, feature_set, parts, seconds)
 
 
 def write_run(
@@ -169,39 +165,32 @@ def write_run(
 
 def pretrain(plan: Plan, seed: int, *, every: int = 5, n_jobs: int = -1) -> Path | None:
     """Train on the extra corpora alone, unless that was done; give the file of the model."""
-    recipe = plan.recipe
-    if not (recipe.training.extra_epochs and recipe.extra_corpora):
+    recipe, training = plan.recipe, plan.recipe.training
+    if not (training.extra_epochs and recipe.extra_corpora):
         return None
     backend.load()
+    from ser.training import batches, fitting
+
     folder = plan.runs_folder / f"extra-seed-{seed}"
     with claimed(folder) as done:
         if not done:
-            _pretrain(plan, seed, folder, every=every, n_jobs=n_jobs)
+            _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
+            whole = parts["train"]
+            clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
+            alone = {"training.epochs": training.extra_epochs, "training.monitor": "epoch"}
+            network, _ = fitting.fit(
+                changed(recipe, alone),
+                batches.Part(whole.features, clips, labels),
+                None,
+                folder,
+                seed=seed,
+                model=plan.build_model,
+                title=f"extra corpora seed {seed}",
+                every=every,
+                every_class=False,
+            )
+            finish(folder, network, {"recipe": to_dict(recipe), "seed": seed})
     return folder / MODEL_FILE
-
-
-def _pretrain(plan: Plan, seed: int, folder: Path, *, every: int, n_jobs: int) -> None:
-    from ser.training import batches, fitting
-
-    recipe = plan.recipe
-    _, parts = load_parts(plan, 0, ["train"], n_jobs=n_jobs, progress=every > 0)
-    whole = parts["train"]
-    clips, labels = whole.clips[whole.is_extra], whole.labels[whole.is_extra]
-    settings = dataclasses.replace(
-        recipe.training, epochs=recipe.training.extra_epochs, monitor="epoch"
-    )
-    network, _ = fitting.fit(
-        dataclasses.replace(recipe, training=settings),
-        batches.Part(whole.features, clips, labels),
-        None,
-        folder,
-        seed=seed,
-        model=plan.build_model,
-        title=f"extra corpora seed {seed}",
-        every=every,
-        every_class=False,
-    )
-    finish(folder, network, {"recipe": to_dict(recipe), "seed": seed})
 
 
 def load_parts(

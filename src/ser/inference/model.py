@@ -50,46 +50,21 @@ WARNINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model answers about one recording: made in one pass, so that no two parts disagree.
+    """What a model answers about one recording: made in one pass, so that no two parts disagree."""
 
-    Attributes
-    ----------
-    label : str
-        The most probable class; empty where nobody speaks.
-    probabilities : dict of str to float
-        Class to probability; they sum to one. Of a recording longer than the model hears at once:
-        the mean of its segments, each weighing as much as it lasts. Empty where nobody speaks.
-    duration_s : float
-        Length of the recording, in seconds.
-    segments : tuple of Segment
-        Stretches of speech with their answers, in order; a short recording is one.
-    warnings : list of str
-        What makes the recording a poor basis for an answer, in words.
-    uncertain : bool
-        Whether the model had better not be believed: its confidence is below the threshold that
-        its card holds.
-    no_speech : bool
-        Whether nobody speaks.
-    mixed : bool
-        Whether `label` is true of less than 60 % of the speech.
-    model : str
-        Which model answered.
-    in_windows : bool
-        Whether the recording is longer than the model hears at once.
-    attention : (ndarray, ndarray) or None
-        Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
-    """
-
-    label: str
+    label: str  # the most probable class; empty where nobody speaks
+    # They sum to one. Of a recording longer than the model hears at once: the mean of its segments,
+    # each weighing as much as it lasts. Empty where nobody speaks.
     probabilities: dict[str, float]
     duration_s: float
-    segments: tuple[Segment, ...] = ()
-    warnings: list[str] = dataclasses.field(default_factory=list)
-    uncertain: bool = False
+    segments: tuple[Segment, ...] = ()  # of speech, with their answers; a short recording is one
+    warnings: list[str] = dataclasses.field(default_factory=list)  # about its quality, in words
+    uncertain: bool = False  # its confidence is below the threshold of the model's card
     no_speech: bool = False
-    mixed: bool = False
-    model: str = ""
-    in_windows: bool = False
+    mixed: bool = False  # `label` is true of less than 60 % of the speech
+    model: str = ""  # which one answered
+    in_windows: bool = False  # the recording is longer than the model hears at once
+    # Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
     attention: Attention | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
@@ -149,25 +124,10 @@ class Model:
         return [self.card["classes"].index(name) for name in self.classes]
 
     def restricted(self, classes: Sequence[str]) -> Model:
-        """Make a model to which only some of its classes are possible.
+        """Make a model to which only two or more of its classes are possible.
 
-        Parameters
-        ----------
-        classes : sequence of str
-            Two or more of `classes`.
+        Its probabilities are this model's, divided by their sum.
 
-        Returns
-        -------
-        Model
-            Its probabilities are this model's, divided by their sum.
-
-        Raises
-        ------
-        SerError
-            When a class is unknown, or fewer than two are given.
-
-        Examples
-        --------
         >>> load_model().restricted(["angry", "sad", "neutral"]).classes  # doctest: +SKIP
         ('angry', 'neutral', 'sad')
         """
@@ -344,20 +304,8 @@ class Model:
     def attention(self, audio: Any, sample_rate_hz: float | None = None) -> Attention:
         """Show where in time the model listened, in the beginning of a long recording.
 
-        Parameters
-        ----------
-        audio, sample_rate_hz
-            See `predict`.
-
-        Returns
-        -------
-        (ndarray, ndarray)
-            The weight of each step, which sum to one, and the time at its centre, in seconds.
-
-        Raises
-        ------
-        SerError
-            When the model has no attention layer.
+        Takes what `predict` takes. Gives the weight of each step, which sum to one, and the time at
+        its centre, in seconds.
         """
         samples, rate = open_any(audio, sample_rate_hz, self.audio.sample_rate_hz)[:2]
         _, weights = self._hear(samples, rate)

@@ -141,52 +141,49 @@ def coarse(recipe: Recipe, table: pd.DataFrame) -> Ladder:
 
 def train(ladder: Ladder, rung: str, seed: int, part: int, *, n_jobs: int = 1) -> Unit:
     """Train and test one unit, unless that was done before."""
-    with claimed(ladder.run_folder(rung, seed, part)) as done:
-        if not done:
-            _train(ladder, rung, seed, part, n_jobs)
-    return rung, seed, part
-
-
-def _train(ladder: Ladder, rung: str, seed: int, part: int, n_jobs: int) -> None:
-    backend.load()
-    from ser.training import batches, fitting
-
     recipe, folder = ladder.recipe, ladder.run_folder(rung, seed, part)
-    features = dataset.build(ladder.table, ladder.front_end, n_jobs=n_jobs, progress=False)
-    table = features.table  # clips that cannot be read are out
-    rows = split(table, rung, seed, features.shape[1], part)
-    labels = table["label"].map(recipe.classes.index).to_numpy(np.int64)
+    with claimed(folder) as done:
+        if done:
+            return rung, seed, part
+        backend.load()
+        from ser.training import batches, fitting
 
-    def made_of(chosen: np.ndarray, mean: Any = 0.0, deviation: Any = 1.0) -> batches.Part:
-        source = Rows(features, chosen, mean, deviation)
-        return batches.Part(source, np.arange(len(chosen)), labels[chosen[:, 0]])
+        features = dataset.build(ladder.table, ladder.front_end, n_jobs=n_jobs, progress=False)
+        table = features.table  # clips that cannot be read are out
+        rows = split(table, rung, seed, features.shape[1], part)
+        labels = table["label"].map(recipe.classes.index).to_numpy(np.int64)
 
-    scale: tuple[Any, Any] = (0.0, 1.0)
-    if rung == "a":  # the leak: test rows take part in the statistics
-        mean, deviation = batches.statistics(made_of(np.concatenate([rows.train, rows.test])))
-        scale = mean, np.where(deviation > 1e-6, deviation, 1.0)
-    training, validation, tested = (
-        made_of(chosen, *scale) for chosen in (rows.train, rows.validation, rows.test)
-    )
-    began_s = time.monotonic()
-    model, history = fitting.fit(recipe, training, validation, folder, seed=seed, every=0)
-    probabilities = fitting.predict(model, tested.features, tested.clips)
-    frame = table.iloc[rows.test[:, 0]][["clip_id", "speaker", "label"]].reset_index(drop=True)
-    frame.insert(1, "variant", rows.test[:, 1])
-    frame.insert(3, "fold", part)
-    frame.insert(4, "seed", seed)
-    frame[list(recipe.classes)] = probabilities.astype(np.float64).round(4)
-    write_csv(folder / "predictions.csv", frame.sort_values(["clip_id", "variant"]))
-    card = {
-        **{"rung": rung, "seed": seed, "part": part},
-        "recipe": to_dict(recipe),
-        "n_parameters": int(model.count_params()),
-        "epochs": len(history),
-        "train_rows": len(rows.train),
-        "test_rows": len(rows.test),
-        "seconds": round(time.monotonic() - began_s, 1),
-    }
-    finish(folder, model, card)
+        def made_of(chosen: np.ndarray, mean: Any = 0.0, deviation: Any = 1.0) -> batches.Part:
+            source = Rows(features, chosen, mean, deviation)
+            return batches.Part(source, np.arange(len(chosen)), labels[chosen[:, 0]])
+
+        scale: tuple[Any, Any] = (0.0, 1.0)
+        if rung == "a":  # the leak: test rows take part in the statistics
+            mean, deviation = batches.statistics(made_of(np.concatenate([rows.train, rows.test])))
+            scale = mean, np.where(deviation > 1e-6, deviation, 1.0)
+        training, validation, tested = (
+            made_of(chosen, *scale) for chosen in (rows.train, rows.validation, rows.test)
+        )
+        began_s = time.monotonic()
+        model, history = fitting.fit(recipe, training, validation, folder, seed=seed, every=0)
+        probabilities = fitting.predict(model, tested.features, tested.clips)
+        frame = table.iloc[rows.test[:, 0]][["clip_id", "speaker", "label"]].reset_index(drop=True)
+        frame.insert(1, "variant", rows.test[:, 1])
+        frame.insert(3, "fold", part)
+        frame.insert(4, "seed", seed)
+        frame[list(recipe.classes)] = probabilities.astype(np.float64).round(4)
+        write_csv(folder / "predictions.csv", frame.sort_values(["clip_id", "variant"]))
+        card = {
+            **{"rung": rung, "seed": seed, "part": part},
+            "recipe": to_dict(recipe),
+            "n_parameters": int(model.count_params()),
+            "epochs": len(history),
+            "train_rows": len(rows.train),
+            "test_rows": len(rows.test),
+            "seconds": round(time.monotonic() - began_s, 1),
+        }
+        finish(folder, model, card)
+    return rung, seed, part
 
 
 def gather(ladder: Ladder, units: Sequence[Unit], target: Path) -> Path:
