@@ -272,19 +272,11 @@ def _why_unusable(table: pd.DataFrame) -> pd.Series:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Count what the table holds.
+    """Count what the table holds: a row per corpus.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As `build` makes it.
-
-    Returns
-    -------
-    DataFrame
-        One row per corpus: ``clips``, ``speakers``, ``female`` and ``male`` (speakers), ``hours``,
-        one column per common emotion (clips), ``other`` (clips without a common label) and
-        ``flagged`` (clips with any flag).
+    Columns are ``clips``, ``speakers``, ``female`` and ``male`` (speakers), ``hours``, one for each
+    common emotion (clips), ``other`` (clips without a common label) and ``flagged`` (clips with any
+    flag).
     """
     groups = table.groupby("corpus")
     counts = pd.DataFrame({"clips": groups.size(), "speakers": groups["speaker"].nunique()})

@@ -129,24 +129,12 @@ def adopt(name: str, path: Path | str) -> Path:
 
 
 def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
-    """List the recordings of a corpus by their names.
+    """List the recordings of a corpus by their names, relative to `root`.
 
-    Parameters
-    ----------
-    corpus : str or Corpus
-        One of `names`, or what `get` gives.
-    root : path
-        The corpus' folder, as `locate` gives it.
-
-    Returns
-    -------
-    clips : list of (Path, ClipName)
-        Paths relative to `root`, sorted by clip id, each clip once: where an archive holds it
-        several times, a file of sound wins over a video, a lossless one over a lossy one, the least
-        nested path over others, then the shortest, then the first by name.
-    unknown : list of Path
-        Recordings (and folders that cannot be read) whose names the corpus does not explain,
-        relative to `root`.
+    Gives the clips sorted by clip id, each once: where an archive holds it several times, a file of
+    sound wins over a video, a lossless one over a lossy one, the least nested path over others,
+    then the shortest, then the first by name. And the recordings (and folders that cannot be read)
+    whose names the corpus does not explain.
     """
     corpus = get(corpus) if isinstance(corpus, str) else corpus
     best, _, unknown, _ = _listed(corpus, Path(root))
@@ -194,25 +182,10 @@ def _size(path: Path) -> int:
 
 
 def choose(text: str) -> tuple[str, ...]:
-    """Read a list of corpora as users write it.
+    """Read a list of corpora as users write it, with commas between.
 
-    Parameters
-    ----------
-    text : str
-        Names with commas between them, or ``all`` for every real corpus on this machine.
+    ``all`` is every real corpus on this machine. SerError when a name is unknown, or ``all`` finds no corpus.
 
-    Returns
-    -------
-    tuple of str
-        Names, each once.
-
-    Raises
-    ------
-    SerError
-        When a name is unknown, or ``all`` finds no corpus.
-
-    Examples
-    --------
     >>> choose("ravdess, savee")
     ('ravdess', 'savee')
     """

@@ -49,11 +49,8 @@ def decisions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Say what is true and what was decided, row by row; nothing is checked.
 
-    Returns
-    -------
-    (ndarray of int, ndarray of int, ndarray of float)
-        True class, most probable class (the first of equals), and its probability, each of shape
-        (n_rows,); classes as positions in `classes`.
+    Gives true class, most probable class (the first of equals), both as positions in `classes`, and
+    its probability, each (n_rows,).
     """
     probabilities = predictions[list(classes)].to_numpy(float)
     truth = pd.Index(list(classes)).get_indexer(pd.Index(predictions["label"]))
@@ -61,13 +58,10 @@ def decisions(
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Count how often each class was taken for each other.
+    """Count how often each class was taken for each other: (n_classes, n_classes).
 
-    Returns
-    -------
-    ndarray of int, shape (n_classes, n_classes)
-        Clips, summed over seeds; rows are true classes, columns the most probable
-        ones, both in the order of `classes`.
+    Clips are summed over seeds; rows are true classes, columns the most probable ones, both in the
+    order of `classes`.
     """
     check_predictions(predictions, classes)
     return speaker_confusions(predictions, classes).sum(axis=(0, 1))

@@ -250,23 +250,10 @@ class Run:
 
 
 def open_run(which: str | Path | None = None) -> Run:
-    """Open a finished training, and mark the figures of the demo corpus.
+    """Open a finished training with its predictions, and mark the figures of the demo corpus.
 
-    Parameters
-    ----------
-    which : str or path, optional
-        A run folder, or a recipe's name, whose newest run it is then; the newest run where left
-        out.
-
-    Returns
-    -------
-    Run
-        With its predictions.
-
-    Raises
-    ------
-    SerError
-        When there is no such run; says what there is.
+    `which` is a run folder, or a recipe's name, whose newest run it is then; the newest run where
+    left out. SerError when there is no such run; says what there is.
     """
     there = [run for run in runs() if (run / "predictions.csv").is_file()]  # not on everything
     if which is None:

@@ -195,24 +195,9 @@ def _fingerprint(_code: str, model: Own, **sizes: int) -> str:
 def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
     """Choose the clips of a recipe and split them.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        The settings.
-    protocol : str, optional
-        A name from `ser.experiments.protocols.names`; the recipe's own where left out.
-    table : DataFrame, optional
-        The metadata table; read from ``data/interim`` where left out.
-
-    Returns
-    -------
-    Plan
-        Ready for `train_fold` and `run`.
-
-    Raises
-    ------
-    SerError
-        When a corpus, a class or the protocol is not there.
+    `protocol` is a name from `ser.experiments.protocols.names`, or the recipe's own; `table` is
+    read from ``data/interim`` where left out. Gives what `train_fold` and `run` take. SerError when
+    a corpus, a class or the protocol is not there.
     """
     protocol = protocol or recipe.protocol
     protocols.get(protocol)

@@ -151,31 +151,12 @@ def build(
 ) -> FeatureSet:
     """Compute the features that are not cached yet, and open all of them.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of the metadata table.
-    front_end : FrontEnd
-        What to compute.
-    n_jobs : int
-        Worker processes, as joblib counts them; -1 is one for each core.
-    progress : bool
-        Show a progress bar.
-    cluster : str, optional
-        Address of a Dask scheduler, for example ``tcp://10.0.0.1:8786``, whose workers see the
-        same files; the loop runs there instead.
-
-    Returns
-    -------
-    FeatureSet
-        Features of all clips that could be read. One bad file does not stop the others: it is
-        listed in ``problems``.
-
-    Raises
-    ------
-    SerError
-        When no clip could be read at all, the disk is full, or another process is writing the
-        same cache. What was computed before is kept.
+    `table` has rows of the metadata table. `n_jobs` worker processes are counted as joblib does: -1
+    is one for each core. `cluster` is the address of a Dask scheduler, for example
+    ``tcp://10.0.0.1:8786``, whose workers see the same files; the loop runs there instead. One bad
+    file does not stop the others: it is listed in ``problems``. SerError when no clip could be read
+    at all, the disk is full, or another process is writing the same cache. What was computed before
+    is kept.
     """
     sounds, variants = table["pcm_sha256"].tolist(), front_end.variants
     keys = [[f"{sound} {variant}" for variant in variants] for sound in sounds]

@@ -37,14 +37,8 @@ def spectrogram(
 ) -> Axes:
     """Draw the log-mel spectrogram, in decibels below the loudest point.
 
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,)
-        Full scale is -1 to 1.
-    sample_rate_hz : int
-        Its rate.
-    config : FeatureConfig
-        Window, step and mel bands, as the model's front end has them.
+    `samples` (n_samples,) have a full scale of -1 to 1; `config` holds window, step and mel bands,
+    as the model's front end has them.
     """
     import librosa.display
 
@@ -89,24 +83,11 @@ def feature_map(
     config: FeatureConfig = FeatureConfig(),
     label: str = "feature index",
 ) -> Axes:
-    """Draw what a model takes: any features over time.
+    """Draw what a model takes: any features (n_frames, n_features) over time.
 
-    Parameters
-    ----------
-    values : ndarray, shape (n_frames, n_features)
-        One row per frame, as `ser.features.extract` gives them.
-    sample_rate_hz : int
-        Rate of the waveform they came from.
-    config : FeatureConfig
-        Holds the step between frames.
-    label : str
-        What the vertical axis counts.
-
-    Returns
-    -------
-    Axes
-        Colours are symmetric about zero and end where 1 % of the values (the first feature left
-        out: MFCC 0 is the level, and many times as large) lie beyond.
+    `sample_rate_hz` is that of the waveform they came from; `config` holds the step between frames.
+    Colours are symmetric about zero and end where 1 % of the values (the first feature left out:
+    MFCC 0 is the level, and many times as large) lie beyond.
     """
     ax = new_axes(ax, height=3.2)
     values = np.asarray(values)
@@ -138,15 +119,8 @@ def attention_over_spectrogram(
 ) -> Axes:
     """Draw what a model heard, and over it in white where it looked.
 
-    Parameters
-    ----------
-    samples : ndarray of float, shape (n_samples,)
-        Full scale is -1 to 1.
-    sample_rate_hz : int
-        Its rate.
-    weights, weight_times_s : ndarray of float, shape (n_steps,)
-        Attention, which sums to one over the clip, and the centre of each step in seconds. Steps
-        that begin after the clip's end (padding) are not drawn.
+    Takes samples (n_samples,), and attention (n_steps,), which sums to one over the clip, with the
+    centre of each step in seconds. Steps that begin after the clip's end (padding) are not drawn.
     """
     n_fft = 2 ** round(np.log2(0.032 * sample_rate_hz))
     config = FeatureConfig(kinds=("log_mel",), n_mels=64, n_fft=n_fft, hop_length=n_fft // 4)
