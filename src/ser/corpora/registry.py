@@ -184,7 +184,8 @@ def _size(path: Path) -> int:
 def choose(text: str) -> tuple[str, ...]:
     """Read a list of corpora as users write it, with commas between.
 
-    ``all`` is every real corpus on this machine. SerError when a name is unknown, or ``all`` finds no corpus.
+    ``all`` is every real corpus on this machine. SerError when a name is unknown, or ``all`` finds
+    none.
 
     >>> choose("ravdess, savee")
     ('ravdess', 'savee')
