@@ -161,5 +161,6 @@ def read(name: str) -> Corpus:
     )
 
 
+@functools.cache
 def _described(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
