@@ -102,7 +102,18 @@ def paths() -> Paths:
 
 
 def shown(path: Path) -> str:
-    """Write a path the way it should be read: relative to the project where it lies inside."""
+    """Write a path the way it should be read: relative to the project where it lies inside.
+
+    Parameters
+    ----------
+    path : Path
+        Any path.
+
+    Returns
+    -------
+    str
+        The path relative to `paths().root`, or unchanged when it lies elsewhere.
+    """
     try:
         return Path(path).absolute().relative_to(paths().root).as_posix()
     except ValueError:

@@ -73,12 +73,28 @@ def from_folder(
 
 
 def from_table(path: Path | str, *, name: str | None = None, language: str = "") -> str:
-    """Use the recordings that a CSV file lists as a corpus; gives its name.
+    """Use the recordings that a CSV file lists as a corpus.
 
-    The file has the columns ``path`` (relative to it, or absolute) and ``label``; also, where
-    known, ``speaker``, ``sex``, ``intensity``, ``statement`` and ``repetition``. The corpus has its
-    name where none is given; `language` is two letters (ISO 639-1). SerError when a column is
-    missing, a row has no label, a path stands there twice, or files are not there; says how many.
+    Parameters
+    ----------
+    path : path
+        A file with the columns ``path`` (relative to it, or absolute) and ``label``; also, where
+        known, ``speaker``, ``sex``, ``intensity``, ``statement`` and ``repetition``.
+    name : str, optional
+        What to call the corpus; the file's name where left out.
+    language : str
+        Two letters (ISO 639-1), where known.
+
+    Returns
+    -------
+    str
+        The corpus' name.
+
+    Raises
+    ------
+    SerError
+        When a column is missing, a row has no label, a path stands there twice, or files are not
+        there; says how many.
     """
     file = Path(path).expanduser().resolve()
     rows = read_table(file)

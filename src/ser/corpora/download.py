@@ -67,12 +67,24 @@ def download_all(
 ) -> list[Outcome]:
     """Bring corpora onto this machine, unless they are there; each stands for itself.
 
-    `names` are out of `ser.corpora.names`; ``"demo"`` comes with this package. `source` is
-    ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first of
-    these that the corpus has. `say` takes each line meant for the user: licence, citation, where
-    the corpus lies. Gives each corpus' folder, or the error: the corpus or the source is unknown,
-    an incomplete copy is in the way, the disk is too small, credentials are missing, the transfer
-    failed. What has arrived is kept for next time.
+    Parameters
+    ----------
+    names : iterable of str
+        Out of `ser.corpora.names`; ``"demo"`` comes with this package.
+    source : str
+        ``"archive"`` for the publisher's own, ``"kaggle"`` for Kaggle, ``"auto"`` for the first
+        of these that the corpus has.
+    progress : bool
+        Show progress bars.
+    say : callable
+        Takes each line meant for the user: licence, citation, where the corpus lies.
+
+    Returns
+    -------
+    list of Outcome
+        For each name the corpus' folder, or the error: the corpus or the source is unknown, an
+        incomplete copy is in the way, the disk is too small, credentials are missing, the transfer
+        failed. What has arrived is kept for next time.
     """
     outcomes = []
     for name in names:

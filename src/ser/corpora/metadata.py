@@ -272,11 +272,19 @@ def _why_unusable(table: pd.DataFrame) -> pd.Series:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Count what the table holds: a row per corpus.
+    """Count what the table holds.
 
-    Columns are ``clips``, ``speakers``, ``female`` and ``male`` (speakers), ``hours``, one for each
-    common emotion (clips), ``other`` (clips without a common label) and ``flagged`` (clips with any
-    flag).
+    Parameters
+    ----------
+    table : DataFrame
+        As `build` makes it.
+
+    Returns
+    -------
+    DataFrame
+        One row per corpus: ``clips``, ``speakers``, ``female`` and ``male`` (speakers), ``hours``,
+        one column per common emotion (clips), ``other`` (clips without a common label) and
+        ``flagged`` (clips with any flag).
     """
     groups = table.groupby("corpus")
     counts = pd.DataFrame({"clips": groups.size(), "speakers": groups["speaker"].nunique()})

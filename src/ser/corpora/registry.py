@@ -129,12 +129,24 @@ def adopt(name: str, path: Path | str) -> Path:
 
 
 def scan(corpus: str | Corpus, root: Path | str) -> tuple[list[tuple[Path, ClipName]], list[Path]]:
-    """List the recordings of a corpus by their names, relative to `root`.
+    """List the recordings of a corpus by their names.
 
-    Gives the clips sorted by clip id, each once: where an archive holds it several times, a file of
-    sound wins over a video, a lossless one over a lossy one, the least nested path over others,
-    then the shortest, then the first by name. And the recordings (and folders that cannot be read)
-    whose names the corpus does not explain.
+    Parameters
+    ----------
+    corpus : str or Corpus
+        One of `names`, or what `get` gives.
+    root : path
+        The corpus' folder, as `locate` gives it.
+
+    Returns
+    -------
+    clips : list of (Path, ClipName)
+        Paths relative to `root`, sorted by clip id, each clip once: where an archive holds it
+        several times, a file of sound wins over a video, a lossless one over a lossy one, the least
+        nested path over others, then the shortest, then the first by name.
+    unknown : list of Path
+        Recordings (and folders that cannot be read) whose names the corpus does not explain,
+        relative to `root`.
     """
     corpus = get(corpus) if isinstance(corpus, str) else corpus
     best, _, unknown, _ = _listed(corpus, Path(root))
@@ -182,11 +194,25 @@ def _size(path: Path) -> int:
 
 
 def choose(text: str) -> tuple[str, ...]:
-    """Read a list of corpora as users write it, with commas between.
+    """Read a list of corpora as users write it.
 
-    ``all`` is every real corpus on this machine. SerError when a name is unknown, or ``all`` finds
-    none.
+    Parameters
+    ----------
+    text : str
+        Names with commas between them, or ``all`` for every real corpus on this machine.
 
+    Returns
+    -------
+    tuple of str
+        Names, each once.
+
+    Raises
+    ------
+    SerError
+        When a name is unknown, or ``all`` finds no corpus.
+
+    Examples
+    --------
     >>> choose("ravdess, savee")
     ('ravdess', 'savee')
     """

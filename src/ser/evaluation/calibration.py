@@ -20,11 +20,14 @@ FEWEST = 0.05  # of the clips; on fewer, an accuracy is chance
 def reliability(
     predictions: pd.DataFrame, classes: Sequence[str], n_bins: int = N_BINS
 ) -> pd.DataFrame:
-    """Compare confidence with accuracy, in bins of equal width, a row for each.
+    """Compare confidence with accuracy, in bins of equal width.
 
-    Columns are ``bin_low``, ``bin_high``, ``n_clips``, ``confidence`` (mean probability of the
-    decision) and ``accuracy``; the last two are NaN in an empty bin. A bin holds its upper edge, as
-    in Guo et al. (2017), "On calibration of modern neural networks".
+    Returns
+    -------
+    DataFrame
+        One row per bin: ``bin_low``, ``bin_high``, ``n_clips``, ``confidence`` (mean probability of
+        the decision) and ``accuracy``; the last two are NaN in an empty bin. A bin holds its upper
+        edge, as in Guo et al. (2017), "On calibration of modern neural networks".
     """
     check_predictions(predictions, classes)
     truth, guess, confidence = decisions(predictions, classes)
@@ -55,8 +58,11 @@ def expected_calibration_error(
 def fit_temperature(predictions: pd.DataFrame, classes: Sequence[str]) -> float:
     """Find the temperature, from unseen speakers, that makes probabilities as true as it can.
 
-    Logarithms of probabilities are divided by it, 0.05 to 20; over 1 where the model was too sure.
-    It minimises the cross-entropy (Guo et al., 2017, section 4.2).
+    Returns
+    -------
+    float
+        Logarithms of probabilities are divided by it, 0.05 to 20; over 1 where the model was too
+        sure. It minimises the cross-entropy (Guo et al., 2017, section 4.2).
     """
     check_predictions(predictions, classes)
     truth, _, _ = decisions(predictions, classes)
@@ -104,9 +110,12 @@ def cross_calibrated(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Da
 def risk_coverage(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Trade answers for accuracy: only those above a confidence are given.
 
-    Gives a row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
-    clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
-    noise-free selective classification", JMLR 2010).
+    Returns
+    -------
+    DataFrame
+        One row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
+        clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
+        noise-free selective classification", JMLR 2010).
     """
     check_predictions(predictions, classes)
     truth, guess, confidence = decisions(predictions, classes)
@@ -128,8 +137,16 @@ def uncertain_below(
 ) -> float:
     """Find the confidence, from unseen speakers, below which an answer is called uncertain.
 
-    It is the lowest, 0 to 1, at and above which a share of `accuracy` of the answers is right.
-    SerError when no confidence that 5 % of the clips reach is enough.
+    Returns
+    -------
+    float
+        The lowest confidence, 0 to 1, at and above which a share of `accuracy` of the answers is
+        right.
+
+    Raises
+    ------
+    SerError
+        When no confidence that 5 % of the clips reach is enough.
     """
     curve = risk_coverage(predictions, classes)
     curve = curve[curve["coverage"] >= FEWEST]

@@ -49,8 +49,11 @@ def decisions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Say what is true and what was decided, row by row; nothing is checked.
 
-    Gives true class, most probable class (the first of equals), both as positions in `classes`, and
-    its probability, each (n_rows,).
+    Returns
+    -------
+    (ndarray of int, ndarray of int, ndarray of float)
+        True class, most probable class (the first of equals), and its probability, each of shape
+        (n_rows,); classes as positions in `classes`.
     """
     probabilities = predictions[list(classes)].to_numpy(float)
     truth = pd.Index(list(classes)).get_indexer(pd.Index(predictions["label"]))
@@ -58,10 +61,13 @@ def decisions(
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """Count how often each class was taken for each other: (n_classes, n_classes).
+    """Count how often each class was taken for each other.
 
-    Clips are summed over seeds; rows are true classes, columns the most probable ones, both in the
-    order of `classes`.
+    Returns
+    -------
+    ndarray of int, shape (n_classes, n_classes)
+        Clips, summed over seeds; rows are true classes, columns the most probable
+        ones, both in the order of `classes`.
     """
     check_predictions(predictions, classes)
     return speaker_confusions(predictions, classes).sum(axis=(0, 1))

@@ -214,14 +214,30 @@ def record(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A finished training."""
+    """A finished training.
 
-    folder: Path  # where its files lie
-    card: dict[str, Any]  # ``run.json``: recipe, fold, seed, versions, epochs, …
+    Attributes
+    ----------
+    folder : Path
+        Where its files lie.
+    card : dict
+        ``run.json``: recipe, fold, seed, versions, epochs, …
+    recipe : Recipe
+        The settings.
+    table : DataFrame
+        The rows of the metadata table of all its clips, with their ``label``.
+    history : DataFrame
+        One row for each epoch.
+    predictions : dict of str to DataFrame
+        Probabilities of the clips of ``train``, ``validation`` and ``test``, as far as there are.
+    """
+
+    folder: Path
+    card: dict[str, Any]
     recipe: Recipe
-    table: pd.DataFrame  # rows of the metadata table of all its clips, with their ``label``
-    history: pd.DataFrame  # one row for each epoch
-    predictions: dict[str, pd.DataFrame]  # of ``train``, ``validation``, ``test``, where there are
+    table: pd.DataFrame
+    history: pd.DataFrame
+    predictions: dict[str, pd.DataFrame]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -250,10 +266,23 @@ class Run:
 
 
 def open_run(which: str | Path | None = None) -> Run:
-    """Open a finished training with its predictions, and mark the figures of the demo corpus.
+    """Open a finished training, and mark the figures of the demo corpus.
 
-    `which` is a run folder, or a recipe's name, whose newest run it is then; the newest run where
-    left out. SerError when there is no such run; says what there is.
+    Parameters
+    ----------
+    which : str or path, optional
+        A run folder, or a recipe's name, whose newest run it is then; the newest run where left
+        out.
+
+    Returns
+    -------
+    Run
+        With its predictions.
+
+    Raises
+    ------
+    SerError
+        When there is no such run; says what there is.
     """
     there = [run for run in runs() if (run / "predictions.csv").is_file()]  # not on everything
     if which is None:

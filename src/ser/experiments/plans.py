@@ -31,16 +31,37 @@ PARTS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A recipe, its clips and its folds."""
+    """A recipe, its clips and its folds.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str
+        Name of the split.
+    table : DataFrame
+        The chosen clips with their ``label``, those of extra corpora too.
+    folds : list of Fold
+        Checked for leaks.
+    fingerprint : str
+        Hash of clips, sounds, labels and folds.
+    model : callable or keras.Model or None
+        A reader's own model in place of the recipe's; see `ser.models.own.build`. Its layers and
+        code are part of the run folder's name.
+    apart : str
+        Why results of this plan are not the recipe's own; empty where they are.
+    left_out : dict of str to int
+        How many other files of its corpora were found, by the reason.
+    """
 
     recipe: Recipe
-    protocol: str  # name of the split
-    table: pd.DataFrame  # the chosen clips with their ``label``, those of extra corpora too
-    folds: list[protocols.Fold]  # checked for leaks
-    fingerprint: str  # hash of clips, sounds, labels and folds
-    model: Own | None = None  # a reader's own, in place of the recipe's; in the run folder's name
-    apart: str = ""  # why results of this plan are not the recipe's own; empty where they are
-    left_out: dict[str, int] = dataclasses.field(default_factory=dict)  # other files, by the reason
+    protocol: str
+    table: pd.DataFrame
+    folds: list[protocols.Fold]
+    fingerprint: str
+    model: Own | None = None
+    apart: str = ""
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def files(self, n_lost: int) -> dict[str, Any]:
         """Account for every file found, `n_lost` clips of which gave no features."""
@@ -195,9 +216,24 @@ def _fingerprint(_code: str, model: Own, **sizes: int) -> str:
 def plan(recipe: Recipe, protocol: str | None = None, table: pd.DataFrame | None = None) -> Plan:
     """Choose the clips of a recipe and split them.
 
-    `protocol` is a name from `ser.experiments.protocols.names`, or the recipe's own; `table` is
-    read from ``data/interim`` where left out. Gives what `train_fold` and `run` take. SerError when
-    a corpus, a class or the protocol is not there.
+    Parameters
+    ----------
+    recipe : Recipe
+        The settings.
+    protocol : str, optional
+        A name from `ser.experiments.protocols.names`; the recipe's own where left out.
+    table : DataFrame, optional
+        The metadata table; read from ``data/interim`` where left out.
+
+    Returns
+    -------
+    Plan
+        Ready for `train_fold` and `run`.
+
+    Raises
+    ------
+    SerError
+        When a corpus, a class or the protocol is not there.
     """
     protocol = protocol or recipe.protocol
     protocols.get(protocol)

@@ -201,11 +201,31 @@ def load_parts(
     n_jobs: int = -1,
     progress: bool = True,
 ) -> tuple[dataset.FeatureSet, dict[str, batches.Part]]:
-    """Open the features of all clips of a plan, and the parts of a fold that are asked for.
+    """Open the features of a fold.
 
-    `names` are some of ``train``, ``validation`` and ``test``; `n_jobs` processes compute what is
-    missing, with a progress bar. SerError when the fold does not exist, no clip can be read, the
-    disk is full, or the cache is damaged.
+    Parameters
+    ----------
+    plan : Plan
+        As `plan` makes it.
+    fold : int
+        Index of the fold, from 0.
+    names : sequence of str
+        Some of ``train``, ``validation`` and ``test``.
+    n_jobs : int
+        Processes that compute missing features.
+    progress : bool
+        Show a progress bar meanwhile.
+
+    Returns
+    -------
+    (FeatureSet, dict of str to Part)
+        The features of all clips of the plan, and the parts that were asked for.
+
+    Raises
+    ------
+    SerError
+        When the fold does not exist, no clip can be read, the disk is full, or the cache is
+        damaged.
     """
     from ser.training import batches
 

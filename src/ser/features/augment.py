@@ -64,10 +64,28 @@ def apply(
 ) -> np.ndarray:
     """Draw changes and apply them, in the order of ``CHANGES``.
 
-    Takes a waveform (n_samples,) of float32, which is not changed; all chance comes from `rng`.
-    With `only`, just that change is made, for certain: for hearing what each one does. Gives any
-    length, not clipped: a gain may take samples over full scale. ValueError when `only` is no
-    change.
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        Not changed.
+    sample_rate_hz : int
+        Its rate.
+    config : AugmentationConfig
+        Which changes, how strong, how likely.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+    only : str, optional
+        Apply just this change, for certain; one of ``CHANGES``. For hearing what each one does.
+
+    Returns
+    -------
+    ndarray of float32, shape (any,)
+        Not clipped: a gain may take samples over full scale.
+
+    Raises
+    ------
+    ValueError
+        When `only` is none of ``CHANGES``.
     """
     allowed = (*CHANGES, *config.custom_p)
     if only is not None and only not in allowed:
@@ -106,10 +124,25 @@ def _custom(name: str, samples: np.ndarray, sample_rate_hz: int, seed: int) -> n
 def register(name: str) -> Callable[[custom.Function], custom.Function]:
     """Register an augmentation; from then on ``AugmentationConfig.custom_p`` may name it.
 
-    Decorates a function ``(samples, sample_rate_hz, rng) -> samples``: float32 of shape
-    ``(n_samples,)``, and a `numpy.random.Generator` that all its chance must come from. Any length
-    may come back. SerError when the name is built in, or no Python name.
+    Parameters
+    ----------
+    name : str
+        A Python name that no built-in augmentation has.
 
+    Returns
+    -------
+    callable
+        Decorator of a function ``(samples, sample_rate_hz, rng) -> samples``: float32 of shape
+        ``(n_samples,)``, and a `numpy.random.Generator` that all its chance must come from. Any
+        length may come back.
+
+    Raises
+    ------
+    SerError
+        When the name is built in, or no name.
+
+    Examples
+    --------
     >>> @register("echo")
     ... def echo(samples, sample_rate_hz, rng):
     ...     return samples + 0.5 * np.roll(samples, int(0.1 * sample_rate_hz))
@@ -166,11 +199,25 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:
-    """Hide stretches of time and bands of features (SpecAugment: Park et al., Interspeech 2019).
+    """Hide stretches of time and bands of features (SpecAugment).
 
-    Takes a batch (n_clips, n_frames, n_features), which is not changed; rows that are zero
-    throughout are padding. Hidden values are replaced by the clip's own mean of that feature over
-    its unpadded frames. All chance comes from `rng`.
+    Parameters
+    ----------
+    batch : ndarray, shape (n_clips, n_frames, n_features)
+        Not changed. Rows that are zero throughout are padding.
+    config : MaskingConfig
+        How many masks, how wide.
+    rng : numpy.random.Generator
+        Where all chance comes from.
+
+    Returns
+    -------
+    ndarray, shape (n_clips, n_frames, n_features)
+        Hidden values are replaced by the clip's own mean of that feature over its unpadded frames.
+
+    References
+    ----------
+    Park et al., "SpecAugment", Interspeech 2019.
     """
     if not config.n_time_masks and not config.n_feature_masks:
         return batch

@@ -41,12 +41,26 @@ def register(what: str, name: str, built_in: tuple[str, ...]) -> Callable[[Funct
 def feature(name: str) -> Callable[[Function], Function]:
     """Register a feature; from then on its name is valid in ``FeatureConfig.kinds``.
 
-    Decorates a function ``(samples, sample_rate_hz, config)``, whose `samples` are float32 of shape
-    ``(n_samples,)`` and whose `config` is the `FeatureConfig`. It gives an array of shape
-    ``(n_frames,)`` or ``(n_frames, n_values)``, a frame for each ``hop_length`` samples as
-    librosa's features have (``1 + n_samples // hop_length``). SerError when the name is built in,
-    or no Python name.
+    Parameters
+    ----------
+    name : str
+        A Python name that no built-in feature has.
 
+    Returns
+    -------
+    callable
+        Decorator of a function ``(samples, sample_rate_hz, config)``, whose `samples` are float32
+        of shape ``(n_samples,)`` and whose `config` is the `FeatureConfig`. It gives an array of
+        shape ``(n_frames,)`` or ``(n_frames, n_values)``, a frame for each ``hop_length`` samples
+        as librosa's features have (``1 + n_samples // hop_length``).
+
+    Raises
+    ------
+    SerError
+        When the name is built in, or no name.
+
+    Examples
+    --------
     >>> @feature("loudness")
     ... def loudness(samples, sample_rate_hz, config):
     ...     import librosa

@@ -41,7 +41,17 @@ def _all_halves() -> np.ndarray:
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """What decides the value of a feature."""
+    """What decides the value of a feature.
+
+    Attributes
+    ----------
+    audio : AudioConfig
+        Sample rate and trimming.
+    features : FeatureConfig
+        What is computed.
+    augmentation : AugmentationConfig
+        The waveform variants.
+    """
 
     audio: AudioConfig = AudioConfig()
     features: FeatureConfig = FeatureConfig()
@@ -78,11 +88,21 @@ class FrontEnd:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features of the clips of a table, read from disk as they are asked for."""
+    """Features of the clips of a table, read from disk as they are asked for.
 
-    table: pd.DataFrame  # the clips that have features, in the order of the first axis
-    problems: pd.DataFrame  # clips that could not be computed: ``clip_id``, ``path``, ``reason``
-    n_computed: int  # clips that this call computed; the others came from the cache
+    Attributes
+    ----------
+    table : DataFrame
+        The clips that have features, in the order of the first axis.
+    problems : DataFrame
+        Columns ``clip_id``, ``path``, ``reason``: clips that could not be computed.
+    n_computed : int
+        How many clips were computed by this call; the others came from the cache.
+    """
+
+    table: pd.DataFrame
+    problems: pd.DataFrame
+    n_computed: int
     _front_end: FrontEnd = field(repr=False)
     _cache: Cache = field(repr=False)
     _rows: np.ndarray = field(repr=False)
@@ -151,12 +171,31 @@ def build(
 ) -> FeatureSet:
     """Compute the features that are not cached yet, and open all of them.
 
-    `table` has rows of the metadata table. `n_jobs` worker processes are counted as joblib does: -1
-    is one for each core. `cluster` is the address of a Dask scheduler, for example
-    ``tcp://10.0.0.1:8786``, whose workers see the same files; the loop runs there instead. One bad
-    file does not stop the others: it is listed in ``problems``. SerError when no clip could be read
-    at all, the disk is full, or another process is writing the same cache. What was computed before
-    is kept.
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of the metadata table.
+    front_end : FrontEnd
+        What to compute.
+    n_jobs : int
+        Worker processes, as joblib counts them; -1 is one for each core.
+    progress : bool
+        Show a progress bar.
+    cluster : str, optional
+        Address of a Dask scheduler, for example ``tcp://10.0.0.1:8786``, whose workers see the
+        same files; the loop runs there instead.
+
+    Returns
+    -------
+    FeatureSet
+        Features of all clips that could be read. One bad file does not stop the others: it is
+        listed in ``problems``.
+
+    Raises
+    ------
+    SerError
+        When no clip could be read at all, the disk is full, or another process is writing the
+        same cache. What was computed before is kept.
     """
     sounds, variants = table["pcm_sha256"].tolist(), front_end.variants
     keys = [[f"{sound} {variant}" for variant in variants] for sound in sounds]

@@ -26,13 +26,25 @@ SHIFT = 4.0  # half of it, which brings what is heard to about -1 to 1
 
 
 def log_mel(waveform: np.ndarray, level: str = "absolute") -> np.ndarray:
-    """Compute the log-mel spectrogram (n_samples // 160, 80) that Whisper hears, every 10 ms.
+    """Compute the log-mel spectrogram that Whisper hears.
 
-    Takes at least 400 samples at 16 kHz. Values are decimal logarithms of power, at most 8 below
-    the clip's greatest, scaled to about -1 to 1. Where `level` is ``"relative"``, the clip is
-    turned up or down until its loudest band has a power of ``LOUDEST``. See Radford et al., "Robust
-    speech recognition via large-scale weak supervision", ICML 2023, and the authors' code,
-    whisper/audio.py.
+    Parameters
+    ----------
+    waveform : ndarray of float32, shape (n_samples,)
+        At 16 kHz, at least 400 samples.
+    level : {"absolute", "relative"}
+        As recorded, or turned up or down until the loudest band has a power of ``LOUDEST``.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples // 160, 80)
+        One row every 10 ms; decimal logarithm of power, at most 8 below the clip's greatest,
+        scaled to about -1 to 1.
+
+    References
+    ----------
+    Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023, and
+    the authors' code, whisper/audio.py.
     """
     spectrum = librosa.stft(
         waveform, n_fft=N_FFT, hop_length=HOP_LENGTH, window=window(), pad_mode="reflect"

@@ -127,11 +127,24 @@ def _released() -> dict[str, Path]:
 
 
 def load_model(choice: Path | str | None = None) -> Model:
-    """Load a model, ready to `predict`; a bundle needs neither TensorFlow nor librosa.
+    """Load a model.
 
-    `choice` is a bundle, a run folder, a ``.keras`` file; the name of a released model (``small``)
-    or of a recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe. The
-    largest released model where left out. SerError when there is no such model, or it is damaged.
+    Parameters
+    ----------
+    choice : path or str, optional
+        A bundle, a run folder, a ``.keras`` file; the name of a released model (``small``) or of a
+        recipe, whose newest run it is then; or ``newest`` for the newest run of any recipe. The
+        largest released model where left out.
+
+    Returns
+    -------
+    Model
+        Ready to `predict`. A bundle needs neither TensorFlow nor librosa.
+
+    Raises
+    ------
+    SerError
+        When there is no such model, or it is damaged.
     """
     found = find_model(choice)
     return _of_bundle(found) if found.is_dir() else _of_keras(found)

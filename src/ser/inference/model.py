@@ -50,21 +50,46 @@ WARNINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model answers about one recording: made in one pass, so that no two parts disagree."""
+    """What a model answers about one recording: made in one pass, so that no two parts disagree.
 
-    label: str  # the most probable class; empty where nobody speaks
-    # They sum to one. Of a recording longer than the model hears at once: the mean of its segments,
-    # each weighing as much as it lasts. Empty where nobody speaks.
+    Attributes
+    ----------
+    label : str
+        The most probable class; empty where nobody speaks.
+    probabilities : dict of str to float
+        Class to probability; they sum to one. Of a recording longer than the model hears at once:
+        the mean of its segments, each weighing as much as it lasts. Empty where nobody speaks.
+    duration_s : float
+        Length of the recording, in seconds.
+    segments : tuple of Segment
+        Stretches of speech with their answers, in order; a short recording is one.
+    warnings : list of str
+        What makes the recording a poor basis for an answer, in words.
+    uncertain : bool
+        Whether the model had better not be believed: its confidence is below the threshold that
+        its card holds.
+    no_speech : bool
+        Whether nobody speaks.
+    mixed : bool
+        Whether `label` is true of less than 60 % of the speech.
+    model : str
+        Which model answered.
+    in_windows : bool
+        Whether the recording is longer than the model hears at once.
+    attention : (ndarray, ndarray) or None
+        Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
+    """
+
+    label: str
     probabilities: dict[str, float]
     duration_s: float
-    segments: tuple[Segment, ...] = ()  # of speech, with their answers; a short recording is one
-    warnings: list[str] = dataclasses.field(default_factory=list)  # about its quality, in words
-    uncertain: bool = False  # its confidence is below the threshold of the model's card
+    segments: tuple[Segment, ...] = ()
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    uncertain: bool = False
     no_speech: bool = False
-    mixed: bool = False  # `label` is true of less than 60 % of the speech
-    model: str = ""  # which one answered
-    in_windows: bool = False  # the recording is longer than the model hears at once
-    # Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
+    mixed: bool = False
+    model: str = ""
+    in_windows: bool = False
     attention: Attention | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property

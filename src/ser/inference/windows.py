@@ -13,12 +13,22 @@ HOP_S = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A stretch of speech with one answer."""
+    """A stretch of speech with one answer.
 
-    start_s: float  # in the recording
+    Attributes
+    ----------
+    start_s, end_s : float
+        Where it lies in the recording, in seconds.
+    label : str
+        The most probable class.
+    probabilities : dict of str to float
+        Mean over the windows that heard the stretch; they sum to one.
+    """
+
+    start_s: float
     end_s: float
-    label: str  # the most probable class
-    probabilities: dict[str, float]  # mean over the windows that heard it; they sum to one
+    label: str
+    probabilities: dict[str, float]
 
     @property
     def duration_s(self) -> float:

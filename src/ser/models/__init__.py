@@ -34,12 +34,26 @@ MOST_BYTES = {".json": 30_000_000, ".h5": 4_000_000_000}  # of a file within a s
 
 
 def build(config: ModelConfig, *, n_frames: int, n_features: int, n_classes: int) -> keras.Model:
-    """Build an uncompiled model of features (n_clips, n_frames, n_features).
+    """Build an uncompiled model.
 
-    It gives probabilities (n_clips, n_classes).
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture and its sizes.
+    n_frames, n_features : int
+        Shape of one clip's features.
+    n_classes : int
+        Number of outputs.
 
-    SerError when the architecture or one of its options is unknown, or the sizes do not fit
-    together.
+    Returns
+    -------
+    keras.Model
+        ``(n_clips, n_frames, n_features)`` to probabilities ``(n_clips, n_classes)``.
+
+    Raises
+    ------
+    SerError
+        When the architecture or one of its options is unknown, or the sizes do not fit together.
     """
     if config.architecture not in ARCHITECTURES:
         what = f"no architecture {config.architecture!r}"

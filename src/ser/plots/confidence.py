@@ -72,8 +72,14 @@ def confidence_histogram(
 ) -> Axes:
     """Draw how sure the model was where it was right, and where it was wrong.
 
-    Takes the probability of each decision, 0 to 1, and whether it was right, both (n_clips,);
-    `ser.evaluation.decisions` gives them.
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n_clips,)
+        Probability of the decision, 0 to 1; `ser.evaluation.decisions` gives it.
+    correct : ndarray of bool, shape (n_clips,)
+        Whether the decision was right.
+    n_bins : int
+        Bins between 0 and 1.
     """
     ax = new_axes(ax)
     confidence, correct = np.asarray(confidence, float), np.asarray(correct, bool)
@@ -102,8 +108,14 @@ def confidence_by_class(
 ) -> Axes:
     """Draw how sure the model was about the clips of each class, right and wrong decisions apart.
 
-    Takes what `confidence_histogram` takes, and the true class of each clip as its position in
-    `classes`.
+    Parameters
+    ----------
+    truth : ndarray of int, shape (n_clips,)
+        True class of each clip, as its position in `classes`.
+    confidence, correct : ndarray, shape (n_clips,)
+        As `confidence_histogram` takes them.
+    classes : sequence of str
+        Names of the classes.
     """
     import seaborn as sns
 
@@ -139,9 +151,14 @@ def confidence_by_class(
 def risk_coverage(
     curve: pd.DataFrame, ax: Axes | None = None, *, threshold: float | None = None
 ) -> Axes:
-    """Draw how right the answers are, against how many are given: the surest on the left.
+    """Trade answers for accuracy: only those above a confidence are given.
 
-    Takes what `ser.evaluation.risk_coverage` gives, and a confidence, 0 to 1, to mark.
+    Returns
+    -------
+    DataFrame
+        One row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
+        clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
+        noise-free selective classification", JMLR 2010).
     """
     ax = new_axes(ax)
     ax.plot(curve["coverage"], curve["accuracy"], color=BLUE, label="answers that are given")
@@ -163,8 +180,11 @@ def risk_coverage(
 def roc(curves: Mapping[str, Curve], ax: Axes | None = None) -> Axes:
     """Draw how many clips of a class are found, against how many others are taken for it.
 
-    Takes class → false positive rate, true positive rate (n_thresholds,), and the area under the
-    curve: what `sklearn.metrics.roc_curve` and ``auc`` give.
+    Parameters
+    ----------
+    curves : mapping of str to (ndarray, ndarray, float)
+        Class to false positive rate, true positive rate, each 0 to 1 and of shape (n_thresholds,),
+        and the area under the curve: what `sklearn.metrics.roc_curve` and ``auc`` give.
     """
     ax = _curves(curves, ax, "AUC {:.2f}")
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2)
@@ -175,8 +195,12 @@ def roc(curves: Mapping[str, Curve], ax: Axes | None = None) -> Axes:
 def precision_recall(curves: Mapping[str, Curve], ax: Axes | None = None) -> Axes:
     """Draw how many of the clips called so are of the class, against how many of them are found.
 
-    Takes class → recall, precision (n_thresholds,), and the average precision: what
-    `sklearn.metrics.precision_recall_curve` and ``average_precision_score`` give.
+    Parameters
+    ----------
+    curves : mapping of str to (ndarray, ndarray, float)
+        Class to recall, precision, each 0 to 1 and of shape (n_thresholds,), and the average
+        precision: what `sklearn.metrics.precision_recall_curve` and ``average_precision_score``
+        give.
     """
     ax = _curves(curves, ax, "AP {:.2f}", drawstyle="steps-post")
     ax.set(xlabel="recall: clips of the class found (%)", ylabel="precision of the answer (%)")

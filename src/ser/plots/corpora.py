@@ -16,8 +16,13 @@ SPREAD = 0.3  # of the rows' distance, over which dots are strewn
 def class_counts(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "emotion") -> Axes:
     """Draw the number of clips of each emotion, stacked by corpus.
 
-    `table` has a row per clip, with ``corpus`` and `column`: ``"emotion"``, or ``"label"`` for the
-    classes of a recipe. Clips where it is empty are shown as "other".
+    Parameters
+    ----------
+    table : DataFrame
+        One row per clip, with ``corpus`` and `column`.
+    column : str
+        ``"emotion"``, or ``"label"`` for the classes of a recipe. Clips where it is empty are
+        shown as "other".
     """
     ax = new_axes(ax)
     counts = pd.crosstab(table[column].replace("", "other"), table["corpus"])
@@ -40,7 +45,12 @@ def class_counts(table: pd.DataFrame, ax: Axes | None = None, *, column: str = "
 def duration_histogram(table: pd.DataFrame, ax: Axes | None = None, *, n_bins: int = 40) -> Axes:
     """Draw how long the clips of each corpus are, so that corpora of any size compare.
 
-    `table` has a row per clip, with ``corpus`` and ``duration_s``; all bins are equally wide.
+    Parameters
+    ----------
+    table : DataFrame
+        One row per clip, with ``corpus`` and ``duration_s``.
+    n_bins : int
+        Bins between the shortest and the longest clip.
     """
     ax = new_axes(ax)
     edges = np.histogram_bin_edges(table["duration_s"], n_bins)
@@ -60,8 +70,18 @@ def duration_histogram(table: pd.DataFrame, ax: Axes | None = None, *, n_bins: i
 def class_balance(table: pd.DataFrame, *, column: str = "emotion") -> np.ndarray:
     """Draw the clips of each class, one panel for each corpus, parted by the speakers' sex.
 
-    Takes what `class_counts` takes, with ``sex``; gives the panels, ndarray of Axes (n_corpora,).
-    Each counts its own clips: corpora of any size compare in shape, not in length.
+    Parameters
+    ----------
+    table : DataFrame
+        One row per clip, with ``corpus``, ``sex`` and `column`.
+    column : str
+        ``"emotion"``, or ``"label"`` for the classes of a recipe. Clips where it is empty are
+        shown as "other".
+
+    Returns
+    -------
+    ndarray of Axes, shape (n_corpora,)
+        Each panel counts its own clips: corpora of any size compare in shape, not in length.
     """
     label = table[column].replace("", "other")
     sex = table["sex"].replace("", "unknown")
@@ -95,8 +115,16 @@ def class_balance(table: pd.DataFrame, *, column: str = "emotion") -> np.ndarray
 def speaker_levels(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw how loud each corpus is: a dot for each speaker, a line for most of the clips.
 
-    `table` has a row per clip, with ``corpus``, ``speaker``, ``sex`` and ``peak_dbfs``. Dots are
-    medians of the clips' peaks; lines go from the 5th to the 95th percentile of the clips.
+    Parameters
+    ----------
+    table : DataFrame
+        One row per clip, with ``corpus``, ``speaker``, ``sex`` and ``peak_dbfs``.
+
+    Returns
+    -------
+    Axes
+        Dots are medians of the clips' peaks, in dB relative to full scale; lines go from the 5th to
+        the 95th percentile of the clips.
     """
     corpora = sorted(set(table["corpus"]))
     ax = new_axes(ax, height=1.3 + 0.6 * len(corpora))

@@ -16,9 +16,13 @@ _LEAST_PICTURE = 20  # frames and features
 def cnn_lstm_attention(values: np.ndarray, n_pooled: int = 2) -> Figure:
     """Draw what convolutions, LSTM and attention do to a clip's features, step by step.
 
-    The pictures are made from `values` (n_frames, n_features), without padding; their sizes are not
-    those of a certain model, and of so few values that they are no picture, chance is drawn.
-    `n_pooled` blocks halve both axes.
+    Parameters
+    ----------
+    values : ndarray, shape (n_frames, n_features)
+        Features of one clip without padding, from which the pictures are made; their sizes are
+        not those of a certain model. Of so few values that they are no picture, chance is drawn.
+    n_pooled : int
+        How many blocks halve both axes.
     """
     if min(values.shape) < _LEAST_PICTURE:  # statistics of a clip are no picture
         values = np.random.default_rng(0).normal(size=(80, 40)).cumsum(axis=0)

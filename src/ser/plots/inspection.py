@@ -33,8 +33,14 @@ def embedding(
 ) -> Axes:
     """Draw clips as points of a plane, coloured by what they are.
 
-    Takes `points` (n_clips, 2), as t-SNE or UMAP give them, and the group of each clip, such as its
-    emotion or its speaker; more than 40 groups are not told apart. `order` is that of the colours.
+    Parameters
+    ----------
+    points : ndarray of float, shape (n_clips, 2)
+        What t-SNE or UMAP gives; axes have no unit.
+    names : sequence of str
+        The group of each clip, such as its emotion or its speaker. More than 40 are not told apart.
+    order : sequence of str, optional
+        Groups in the order of their colours; alphabetical where left out.
     """
     ax = new_axes(ax, 5.5, 6.0)
     group_of = np.asarray(names, str)
@@ -66,10 +72,18 @@ def relevance(
 ) -> Axes:
     """Draw one or more measures of what matters over a waveform, so that they compare.
 
-    `samples` (n_samples,) have a full scale of -1 to 1. `measures` are name → values and the time
-    at the centre of each in seconds, both (n_steps,), evenly spaced; negative values count as 0.
-    Each is drawn as the share of its sum that falls into a tenth of a second. `speech` are
-    stretches to shade, in seconds.
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Full scale is -1 to 1.
+    sample_rate_hz : float
+        Its rate.
+    measures : mapping of str to (ndarray, ndarray)
+        Name to values and the time at the centre of each in seconds, both of shape (n_steps,) and
+        evenly spaced. Negative values count as 0. Each measure is drawn as the share of its sum
+        that falls into a tenth of a second, so that steps of different lengths compare.
+    speech : sequence of (float, float)
+        Stretches to shade, in seconds, as `ser.inference.speech.find_speech` gives them.
     """
     ax = waveform(samples, sample_rate_hz, new_axes(ax, 9.0, 2.8))
     ax.lines[-1].set_color("0.7")

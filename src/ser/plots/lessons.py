@@ -39,7 +39,14 @@ def spectrogram_grid(
 ) -> Figure:
     """Draw log-mel spectrograms in a grid, all on one scale of time, frequency and level.
 
-    `clips` are (name of row, name of column) → waveform; a place without a clip stays empty.
+    Parameters
+    ----------
+    clips : dict of (str, str) to ndarray of float, shape (n_samples,)
+        The names of row and column, to the waveform; a place without a clip stays empty.
+    sample_rate_hz : int
+        Rate of all of them.
+    config : FeatureConfig
+        Window, step and mel bands.
     """
     rows = list(dict.fromkeys(row for row, _ in clips))
     columns = list(dict.fromkeys(column for _, column in clips))
@@ -94,8 +101,17 @@ def change(
 ) -> Figure:
     """Draw a waveform's features before and after a change, and the difference, on shared axes.
 
-    The lengths may differ; the difference ends with the shorter. MFCC 0, the level, is left out of
-    the lower row: it is many times as large as all others. `title` says what was changed.
+    Parameters
+    ----------
+    before, after : ndarray of float, shape (n_samples,)
+        Full scale is -1 to 1; the lengths may differ, and the difference ends with the shorter.
+    sample_rate_hz : int
+        Rate of both.
+    config : FeatureConfig
+        How log-mel spectrogram and MFCC are computed. MFCC 0, the level, is left out of the lower
+        row: it is many times as large as all others.
+    title : str
+        What was changed, and how much.
     """
     figure, axes = plt.subplots(
         2, 3, figsize=(10.5, 3.8), layout="constrained", sharex=True, sharey="row"
@@ -172,7 +188,15 @@ def speaker_independent_split(n_speakers: int = 10, n_clips: int = 8, seed: int 
 
 
 def who_is_where(table: pd.DataFrame, folds: Sequence[Any], ax: Axes | None = None) -> Axes:
-    """Draw folds against speakers, coloured by the part that a speaker is in; a plan has both."""
+    """Draw folds against speakers, coloured by the part that a speaker is in.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``clip_id`` and ``speaker``.
+    folds : sequence of Fold
+        As a plan has them.
+    """
     speakers = sorted(table["speaker"].unique())
     place = {speaker: number for number, speaker in enumerate(speakers)}
     speaker_of = table.set_index("clip_id")["speaker"]
@@ -212,7 +236,12 @@ def compare_trainings(
 ) -> np.ndarray:
     """Draw loss and UAR of several trainings: validation as lines, training as thin dashes.
 
-    Takes a name for each, and its rows: ``loss``, ``uar``, ``val_loss``, ``val_uar``.
+    Parameters
+    ----------
+    histories : dict of str to DataFrame
+        A name for each, and its rows: ``loss``, ``uar``, ``val_loss``, ``val_uar``.
+    axes : ndarray of two Axes, optional
+        A new figure where left out.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
@@ -235,8 +264,14 @@ def compare_trainings(
 def trends(history: pd.DataFrame, axes: np.ndarray | None = None, *, degree: int = 2) -> np.ndarray:
     """Draw polynomials through loss and accuracy of training and validation, epochs as dots.
 
-    `history` has ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, a row for each epoch;
-    with no more epochs than the degree there are only dots.
+    Parameters
+    ----------
+    history : DataFrame
+        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, one row for each epoch.
+    axes : ndarray of two Axes, optional
+        A new figure where left out.
+    degree : int
+        Of the polynomials; with no more epochs than that there are only dots.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")

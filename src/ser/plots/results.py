@@ -33,9 +33,15 @@ def confusion_matrix(
 ) -> Axes:
     """Draw what each class was taken for, in percent of its clips.
 
-    Takes `counts` as `ser.evaluation.confusion` gives them: rows are true classes, and sum to 100
-    %; the number of decisions stands beside each. With ``show="both"`` a cell holds its count, too.
-    Cells without a clip are empty, rows without any show a dash.
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_classes, n_classes)
+        As `ser.evaluation.confusion` gives it; rows are true classes, and sum to 100 %.
+    classes : sequence of str
+        Names of rows and columns. The number of decisions stands beside each row's.
+    show : {"percent", "both"}
+        What a cell holds: percent, or percent and below it the count. Cells without a clip are
+        empty, rows without any show a dash.
     """
     counts = np.asarray(counts)
     totals = counts.sum(axis=1)
@@ -60,7 +66,11 @@ def _cell(count: int, total: int, show: str) -> str:
 def cross_corpus(per_pair: Mapping[str, Mapping[str, Any]], ax: Axes | None = None) -> Axes:
     """Draw how well a model of one corpus (a row) does on another (a column), as UAR in percent.
 
-    Takes ``per_pair`` of `ser.evaluation.metrics`; pairs that were not measured show a dash.
+    Parameters
+    ----------
+    per_pair : mapping of str to mapping
+        ``per_pair`` of `ser.evaluation.metrics`: ``uar``, 0 to 1, and ``interval_95``. Pairs that
+        were not measured show a dash.
     """
     rows, columns = list(per_pair), sorted({name for row in per_pair.values() for name in row})
     side = 2.4 + 0.85 * len(columns)
@@ -113,9 +123,16 @@ def metric_bars(
 ) -> Axes:
     """Compare metrics across parts of the data, corpora or recipes, with their 95 % intervals.
 
-    `groups` are name → metrics, in order: whole ``metrics.json`` contents (each metric with
-    ``mean`` and ``interval_95``), their ``per_corpus`` and ``per_sex`` (plain numbers, with the
-    ``interval_95`` of the UAR), or plain numbers, 0 to 1. `chance` is the UAR of guessing.
+    Parameters
+    ----------
+    groups : mapping of str to mapping
+        What to compare, in order: a name and its metrics. Takes whole ``metrics.json`` contents
+        (each metric a dict with ``mean`` and ``interval_95``), their ``per_corpus`` and ``per_sex``
+        (plain numbers, with the ``interval_95`` of the UAR), or plain numbers, 0 to 1.
+    names : sequence of str
+        The metrics; a group may lack some.
+    chance : float, optional
+        UAR of guessing, 1 / n_classes; drawn as a line.
     """
     ax = new_axes(ax)
     width = 0.8 / len(names)
@@ -154,7 +171,11 @@ def per_speaker_recall(
 ) -> Axes:
     """Draw the UAR of each speaker, lowest first, with the mean of each sex.
 
-    Takes ``per_speaker`` of `ser.evaluation.metrics`. More than 40 speakers are counted, not named.
+    Parameters
+    ----------
+    per_speaker : mapping of str to mapping
+        ``per_speaker`` of `ser.evaluation.metrics`: ``uar`` and, where known, ``sex``. More than 40
+        speakers are counted, not named.
     """
     ax = new_axes(ax)
     order = sorted(per_speaker, key=lambda speaker: per_speaker[speaker]["uar"])

@@ -37,8 +37,14 @@ def spectrogram(
 ) -> Axes:
     """Draw the log-mel spectrogram, in decibels below the loudest point.
 
-    `samples` (n_samples,) have a full scale of -1 to 1; `config` holds window, step and mel bands,
-    as the model's front end has them.
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Full scale is -1 to 1.
+    sample_rate_hz : int
+        Its rate.
+    config : FeatureConfig
+        Window, step and mel bands, as the model's front end has them.
     """
     import librosa.display
 
@@ -83,11 +89,24 @@ def feature_map(
     config: FeatureConfig = FeatureConfig(),
     label: str = "feature index",
 ) -> Axes:
-    """Draw what a model takes: any features (n_frames, n_features) over time.
+    """Draw what a model takes: any features over time.
 
-    `sample_rate_hz` is that of the waveform they came from; `config` holds the step between frames.
-    Colours are symmetric about zero and end where 1 % of the values (the first feature left out:
-    MFCC 0 is the level, and many times as large) lie beyond.
+    Parameters
+    ----------
+    values : ndarray, shape (n_frames, n_features)
+        One row per frame, as `ser.features.extract` gives them.
+    sample_rate_hz : int
+        Rate of the waveform they came from.
+    config : FeatureConfig
+        Holds the step between frames.
+    label : str
+        What the vertical axis counts.
+
+    Returns
+    -------
+    Axes
+        Colours are symmetric about zero and end where 1 % of the values (the first feature left
+        out: MFCC 0 is the level, and many times as large) lie beyond.
     """
     ax = new_axes(ax, height=3.2)
     values = np.asarray(values)

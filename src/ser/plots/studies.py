@@ -33,8 +33,14 @@ def ladder(
 ) -> np.ndarray:
     """Draw one panel per recipe: the claim, then the accuracy on every rung with its interval.
 
-    Takes what `ser.studies.ladder.write_table` makes. `human` is the accuracy of listeners, 0 to 1,
-    for a line across the panels, which are in the order of the table.
+    Parameters
+    ----------
+    table : DataFrame
+        As `ser.studies.ladder.write_table` makes it; accuracies 0 to 1.
+    human : float, optional
+        Accuracy of human listeners, 0 to 1, for a line across the panels.
+    axes : ndarray of Axes, optional
+        One per recipe, in the order of the table; a new figure where left out.
     """
     names = list(dict.fromkeys(table["recipe"]))
     axes = _panels(len(names)) if axes is None else axes
@@ -96,8 +102,13 @@ def robustness(
 ) -> Axes:
     """Draw UAR under each condition, from top to bottom, with intervals.
 
-    Takes the name of each model and its table, as `ser.studies.robustness.measure` gives it, all
-    with the same conditions; and the UAR of guessing, 0 to 1.
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Name of each model to its table, as `ser.studies.robustness.measure` gives it; with the same
+        conditions in the same order.
+    chance : float, optional
+        UAR of guessing, 0 to 1; drawn as a line.
     """
     ax = new_axes(ax, height=5.5)
     conditions = next(iter(tables.values()))["condition"].tolist()
@@ -125,8 +136,17 @@ def score_against(
 ) -> Axes:
     """Draw UAR, with intervals, against a size that spans orders of magnitude.
 
-    `table` has ``name``, the column `x` (over 0), ``uar``, ``low`` and ``high`` (0 to 1; NaN for no
-    interval); rows of the same name are joined by a line. `label` names the logarithmic axis.
+    Parameters
+    ----------
+    table : DataFrame
+        ``name``, the column `x` (over 0), ``uar``, ``low`` and ``high`` (0 to 1; NaN for no
+        interval). Rows of the same name are joined by a line.
+    x : str
+        Which column: parameters, milliseconds per clip, speakers.
+    label : str
+        Of the horizontal axis, which is logarithmic; `x` where left out.
+    chance : float, optional
+        UAR of guessing, 0 to 1; drawn as a line.
     """
     ax = new_axes(ax)
     for (name, rows), colour in zip(table.groupby("name", sort=False), COLOURS, strict=False):

@@ -48,8 +48,10 @@ MARK = "ser.plots.style:mark_figure"  # what Matplotlib calls with each new figu
 def use_style(*, demo: bool = False) -> None:
     """Give all figures from here on the style of this package; a notebook calls it once.
 
-    With `demo`, "demo corpus" is written above every figure, for what is drawn from it is no
-    result.
+    Parameters
+    ----------
+    demo : bool
+        Write "demo corpus" above every figure, for what is drawn from it is no result.
     """
     hooks = [MARK] if demo else []
     plt.rcParams.update({**STYLE, "figure.hooks": hooks})

@@ -35,10 +35,20 @@ def training_curves(
 ) -> np.ndarray:
     """Draw loss, accuracy and UAR over epochs, with their polynomial trends.
 
-    `history` has a row per epoch, as `ser.training.fit` returns it; a column without a number is
-    not drawn. `monitor` is the column that chose the model; its best epoch is marked. Dashed fits
-    of loss and accuracy (`ser.evaluation.polynomial_trend`) have `trend_degree`, or are left out
-    with None or too few epochs; in their formulas ``e`` is the epoch and accuracy a fraction.
+    Parameters
+    ----------
+    history : DataFrame
+        One row per epoch, as `ser.training.fit` returns it: ``epoch`` (from 1), ``loss``,
+        ``accuracy``, ``val_loss``, ``val_accuracy`` and ``val_uar``; a column without a number is
+        not drawn.
+    axes : ndarray of two Axes, optional
+        For loss, and for accuracy with UAR; a new figure where left out.
+    monitor : str
+        The column that chose the model; its best epoch is marked.
+    trend_degree : int or None
+        Degree of the dashed fits of loss and accuracy (`ser.evaluation.polynomial_trend`), whose
+        coefficients stand in the legend; ``e`` is the epoch and accuracy a fraction. None for no
+        fit. There is none either where the history has too few epochs.
     """
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")

@@ -105,7 +105,31 @@ IN_WINDOWS = ("3 s of noise first", "3 s of music first")  # answered as `ser pr
 def changed(
     samples: np.ndarray, sample_rate_hz: int, condition: str, *, content: str
 ) -> tuple[np.ndarray, int]:
-    """Change a recording as a condition says."""
+    """Change settings of a recipe by name.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Not changed itself.
+    settings : mapping
+        Dotted names to values, such as ``{"training.learning_rate": 1e-3}``.
+
+    Returns
+    -------
+    Recipe
+        Checked like any other.
+
+    Raises
+    ------
+    SerError
+        When there is no such setting, or the value is not allowed.
+
+    Examples
+    --------
+    >>> recipe = Recipe(name="mine", corpora=("savee",), classes=("angry", "sad"))
+    >>> changed(recipe, {"features.n_mfcc": 20}).features.n_mfcc
+    20
+    """
     if condition not in CONDITIONS:
         raise unknown(f"no condition {condition!r}", CONDITIONS, condition)
     rng = np.random.default_rng(int(content[:16], 16))
@@ -124,12 +148,33 @@ def measure(
 ) -> pd.DataFrame:
     """Test the models of a cross-validation on changed recordings.
 
-    All folds of the plan must have been trained with `seed`; ``dataclasses.replace(plan,
-    folds=plan.folds[:1])`` asks for the first alone. `n_clips` test clips are drawn at random; 0 is
-    all. Gives a row per condition: ``uar`` with the limits ``low`` and ``high`` of its 95 %
-    interval over speakers, mean ``confidence``, calibration error ``ece``; each clip once, by the
-    model of the fold that tests it. SerError when a fold has not been trained, or a clip cannot be
-    read.
+    Parameters
+    ----------
+    plan : Plan
+        All its folds must have been trained with `seed`; ``dataclasses.replace(plan,
+        folds=plan.folds[:1])`` asks for the first alone.
+    seed : int
+        Which models.
+    conditions : sequence of str
+        Out of ``CONDITIONS``.
+    n_clips : int
+        So many test clips, drawn at random; 0 is all of them.
+    n_jobs : int
+        Processes that compute features.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        A row per condition: ``uar`` with the limits ``low`` and ``high`` of its 95 % interval over
+        speakers, mean ``confidence``, calibration error ``ece``. Each clip once, by the model of
+        the fold that tests it.
+
+    Raises
+    ------
+    SerError
+        When a fold has not been trained, or a clip cannot be read.
     """
     folders = [plan.run_folder(fold.index, seed) for fold in plan.folds]
     if missing := [folder for folder in folders if not is_done(folder)]:

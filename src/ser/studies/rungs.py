@@ -45,12 +45,32 @@ def n_parts(table: pd.DataFrame, rung: str) -> int:
 
 
 def split(table: pd.DataFrame, rung: str, seed: int, n_variants: int, part: int = 0) -> Split:
-    """Make the split of a rung of a labelled table with index 0 to ``n_clips - 1``.
+    """Make the split of a rung.
 
-    Another seed tests other rows; seeds 0 to 4 of rungs ``b`` and ``d`` test disjoint parts of five
-    clips, or speakers, or more. `part` is under `n_parts`. Training rows hold all variants; in
-    ``b``, ``c`` and ``d``, validation and test rows are originals, and no recording is in two
-    parts. SerError when there is no such rung, or the table is too small for it.
+    Parameters
+    ----------
+    table : DataFrame
+        A labelled table (`ser.corpora.metadata.label_table`) with index 0 to ``n_clips - 1``.
+    rung : str
+        One of ``RUNGS``.
+    seed : int
+        Another seed tests other rows; seeds 0 to 4 of rungs ``b`` and ``d`` test disjoint parts
+        of five clips, or speakers, or more.
+    n_variants : int
+        Variants of each clip, the original included.
+    part : int
+        Under `n_parts`.
+
+    Returns
+    -------
+    Split
+        Training rows hold all variants. In ``b``, ``c`` and ``d``, validation and test rows are
+        originals, and no recording is in two parts.
+
+    Raises
+    ------
+    SerError
+        When there is no such rung, or the table is too small for it.
     """
     if rung not in RUNGS:
         raise SerError(f"no rung {rung!r}. Allowed: {', '.join(RUNGS)}.")

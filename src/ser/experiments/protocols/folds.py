@@ -21,10 +21,20 @@ PARTS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """Three disjoint sets of clips, whose ids are sorted."""
+    """Three disjoint sets of clips.
 
-    index: int  # from 0
-    name: str  # what is tested, for plots and reports
+    Attributes
+    ----------
+    index : int
+        From 0.
+    name : str
+        What is tested, for plots and reports.
+    train, validation, test : tuple of str
+        Clip ids, sorted.
+    """
+
+    index: int
+    name: str
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
