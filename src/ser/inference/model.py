@@ -60,22 +60,18 @@ class Prediction:
         Class to probability; they sum to one. Of a recording longer than the model hears at once:
         the mean of its segments, each weighing as much as it lasts. Empty where nobody speaks.
     duration_s : float
-        Length of the recording, in seconds.
+        In seconds.
     segments : tuple of Segment
         Stretches of speech with their answers, in order; a short recording is one.
     warnings : list of str
         What makes the recording a poor basis for an answer, in words.
-    uncertain : bool
-        Whether the model had better not be believed: its confidence is below the threshold that
-        its card holds.
-    no_speech : bool
-        Whether nobody speaks.
-    mixed : bool
-        Whether `label` is true of less than 60 % of the speech.
+    uncertain, no_speech, mixed : bool
+        Whether the confidence is below the threshold of the model's card; whether nobody speaks;
+        whether `label` is true of less than 60 % of the speech.
     model : str
         Which model answered.
     in_windows : bool
-        Whether the recording is longer than the model hears at once.
+        Whether the recording is too long to be heard at once.
     attention : (ndarray, ndarray) or None
         Of a recording heard as one: the weight of each step, and the time at its centre in seconds.
     """
@@ -191,9 +187,9 @@ class Model:
         SerError
             When nobody speaks in any clip, or the model's card does not say how voices differ.
 
-        References
-        ----------
-        See `ser.inference.voice`.
+        See Also
+        --------
+        ser.inference.voice
         """
         if (spread := self.card.get("voices")) is None:
             raise SerError(
@@ -341,10 +337,7 @@ class Model:
     def attributions(
         self, audio: Any, sample_rate_hz: float | None = None, label: str | None = None
     ) -> np.ndarray:
-        """Show which features an answer rests on: integrated gradients (n_frames, n_features).
-
-        They are for `label` or the most probable class; a bundle cannot tell.
-        """
+        """Give integrated gradients (n_frames, n_features) for `label` or the answer."""
         if self._share_out is None:
             raise SerError(
                 "integrated gradients need the run or its .keras file; a bundle shows attention "
