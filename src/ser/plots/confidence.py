@@ -151,14 +151,9 @@ def confidence_by_class(
 def risk_coverage(
     curve: pd.DataFrame, ax: Axes | None = None, *, threshold: float | None = None
 ) -> Axes:
-    """Trade answers for accuracy: only those above a confidence are given.
+    """Draw how right the answers are, against how many are given: the surest on the left.
 
-    Returns
-    -------
-    DataFrame
-        One row per confidence that occurs, the highest first: ``threshold``, ``coverage`` (share of
-        clips at or above it) and ``accuracy`` of those (El-Yaniv and Wiener, "On the foundations of
-        noise-free selective classification", JMLR 2010).
+    Takes what `ser.evaluation.risk_coverage` gives, and a confidence, 0 to 1, to mark.
     """
     ax = new_axes(ax)
     ax.plot(curve["coverage"], curve["accuracy"], color=BLUE, label="answers that are given")

@@ -102,39 +102,31 @@ def run(
     fast: bool = False,
     table: pd.DataFrame | None = None,
 ) -> Path:
-    """Cross-validate a recipe, and write its report.
+    """Climb the ladder with a recipe, or go on where an earlier call was stopped.
 
     Parameters
     ----------
-    recipe : Recipe or Plan
-        The settings; or a plan, which `protocol` and `table` then do not change.
-    protocol : str, optional
-        A name from `ser.experiments.protocols.names`; the recipe's own where left out.
-    model : callable or keras.Model, optional
-        A model of your own in place of the recipe's; see `train_fold`.
+    recipe : Recipe
+        The settings, the same on every rung.
     seeds : sequence of int
-        Every fold is trained once with each.
-    folds : sequence of int, optional
-        Only these folds; no report is written then, since it needs all of them.
+        Each rung is trained once with each, or once for every part of it.
     n_jobs : int
-        Folds trained at the same time, in processes that share the cores.
-    every : int
-        Epochs between progress lines; 0 for none.
-    force : bool
-        Replace a report of other settings, clips or folds, too; else such results go to
-        ``reports/local``.
+        Trainings at the same time, in processes that share the cores.
+    fast : bool
+        Coarse: about 800 clips and 8 epochs; the report goes to ``reports/local/ladder``.
     table : DataFrame, optional
         The metadata table; read from ``data/interim`` where left out.
 
     Returns
     -------
     Path
-        The report folder, or the folder of runs where `folds` is given.
+        The report folder: ``metrics.json``, ``recipe.json`` and the predictions of each rung.
 
     Raises
     ------
     SerError
-        See `plan` and `train_fold`. Finished folds are kept; the same call goes on from there.
+        When a corpus is not in the table, or holds too few clips, speakers or texts for a rung.
+        Finished trainings are kept.
     """
     chosen = metadata.label_table(metadata.read_table() if table is None else table, recipe)
     ladder = coarse(recipe, chosen) if fast else Ladder(recipe, chosen)

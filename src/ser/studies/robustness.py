@@ -105,30 +105,28 @@ IN_WINDOWS = ("3 s of noise first", "3 s of music first")  # answered as `ser pr
 def changed(
     samples: np.ndarray, sample_rate_hz: int, condition: str, *, content: str
 ) -> tuple[np.ndarray, int]:
-    """Change settings of a recipe by name.
+    """Change a recording as a condition says.
 
     Parameters
     ----------
-    recipe : Recipe
-        Not changed itself.
-    settings : mapping
-        Dotted names to values, such as ``{"training.learning_rate": 1e-3}``.
+    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
+        As `ser.audio.decode` gives them.
+    sample_rate_hz : int
+        Their rate.
+    condition : str
+        One of ``CONDITIONS``.
+    content : str
+        The clip's ``pcm_sha256``, the seed of all chance: a clip is changed alike every time.
 
     Returns
     -------
-    Recipe
-        Checked like any other.
+    (ndarray of float32, shape (any,), int)
+        Mono samples, and their rate in hertz.
 
     Raises
     ------
     SerError
-        When there is no such setting, or the value is not allowed.
-
-    Examples
-    --------
-    >>> recipe = Recipe(name="mine", corpora=("savee",), classes=("angry", "sad"))
-    >>> changed(recipe, {"features.n_mfcc": 20}).features.n_mfcc
-    20
+        When there is no such condition.
     """
     if condition not in CONDITIONS:
         raise unknown(f"no condition {condition!r}", CONDITIONS, condition)
