@@ -73,7 +73,7 @@ class Watched:
 
     def run(self, *command):
         started = self.start(*map(str, command))
-        output, _ = started.communicate(timeout=300)
+        output, _ = started.communicate(timeout=900)
         assert started.returncode == 0, output
         return output
 

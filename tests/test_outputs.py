@@ -15,6 +15,7 @@ from test_cli import ser
 from ser import corpora
 from ser.corpora import metadata
 from ser.inference import Model, load_model
+from ser.project import SerError
 
 
 @pytest.fixture
@@ -215,9 +216,37 @@ def test_a_folder_whose_name_is_not_utf_8(predict, clips, project, tmp_path):
     for kind in ("a.csv", "a.json"):
         code, _, err = predict(folder, "-o", tmp_path / kind)
         assert (code, err) == (0, "1 file: 1 answered\n")
-        assert "caf?/a.opus" in (tmp_path / kind).read_text()
+        assert r"caf\udce9/a.opus" in (tmp_path / kind).read_text()
+    assert json.loads((tmp_path / "a.json").read_text())[0]["file"] == f"{folder}/a.opus"
     with one_line("caf", "is a name that is not UTF-8. Rename it."):
         corpora.from_folder(folder, name="mine", label=r"(a)\.")
     assert corpora.from_folder(tmp_path, name="mine", label=r"(a)\.") == "mine"
     (problem,) = metadata.build(("mine",), progress=False).problems
     assert problem.reason == "its name, or that of its folder, is not UTF-8: rename it"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names need POSIX")
+def test_a_terminal_obeys_no_name_from_outside(predict, clips, project, tmp_path, capsys):
+    (shelf := tmp_path / "s\x1b[31m").mkdir()
+    odd = "\x1b[2J[bold]new\nline\x9b.opus"
+    seen = r"\x1b[2J[bold]new\nline\x9b.opus"
+    shutil.copy(clips[0], shelf / odd)
+    (shelf / f"bad{odd}").write_text("no sound")
+    code, out, err = predict(shelf)
+    assert code == 2
+    assert f"{seen}: " in out
+    assert sum(f"/bad{seen}: expected audio" in line for line in err.splitlines()) == 1
+    _, rows, more = predict(shelf / odd, "--csv")
+    assert [row["file"] for row in csv.DictReader(rows.splitlines(keepends=True))] == [
+        str(shelf / odd)
+    ]
+    assert ser("data", "add", "mine", str(shelf), "--labels", "(new)", root=project) == 0
+    assert ser("metadata", "-c", "mine", root=project) == 0
+    assert ser("data", "list", root=project) == 0
+    assert ser("predict", f"{shelf}/none{odd}", root=project) == 2
+    assert ser("predict", f"--{odd}", root=project) == 2
+    said = out + err + more + "".join(capsys.readouterr())
+    assert f"none{seen}: no file matches this pattern" in said
+    assert not {"\x1b", "\x9b"} & set(said)
+    with one_line(r"a\nb\u202ec"):
+        raise SerError("a\nb\u202ec")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from filelock import FileLock, Timeout
 if TYPE_CHECKING:
     from joblib import Parallel
 
+# what a terminal obeys instead of showing it: controls, changes of direction, halves of characters
+OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MODEL_FILE = "model.keras"  # of a run folder
 MOST_JSON_BYTES = 30_000_000  # what lists every clip of a corpus has a tenth of that
 
@@ -42,6 +45,10 @@ class SerError(Exception):
     ser.project.SerError: no corpus named 'ravdes'. Known: ravdess, tess.
     """
 
+    def __str__(self) -> str:
+        """Give each argument as a line."""
+        return "\n".join(visible(line) for line in self.args)
+
 
 class AudioError(SerError):
     """A recording that cannot be read, or that holds nothing to analyse."""
@@ -49,6 +56,15 @@ class AudioError(SerError):
 
 class CacheError(SerError):
     """A cached file that is not what was written, or that another process holds."""
+
+
+def visible(text: Any) -> str:
+    r"""Write a name from outside so that a terminal shows it, in one line.
+
+    >>> print(visible("new\nline \x1b[31m.wav"))
+    new\nline \x1b[31m.wav
+    """
+    return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def unknown(what: str, allowed: Iterable[str], name: str, *, word: str = "Allowed") -> SerError:
@@ -65,13 +81,13 @@ def some(things: Sequence[Any], most: int = 10) -> str:
     >>> some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    named = ", ".join(str(thing) for thing in things[:most])
+    named = ", ".join(visible(thing) for thing in things[:most])
     return f"{named} and {len(things) - most:,} more" if len(things) > most else named
 
 
 def first_line(error: BaseException) -> str:
     """Give what another library's error says first; its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip()
+    return visible((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip())
 
 
 class Paths:
@@ -112,12 +128,12 @@ def shown(path: Path) -> str:
     Returns
     -------
     str
-        The path relative to `paths().root`, or unchanged when it lies elsewhere.
+        The path relative to `paths().root`, or whole when it lies elsewhere.
     """
     try:
-        return Path(path).absolute().relative_to(paths().root).as_posix()
+        return visible(Path(path).absolute().relative_to(paths().root).as_posix())
     except ValueError:
-        return str(path)
+        return visible(path)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typer import Option
 import ser
 from ser.cli import data, experiments, use  # each adds its commands
 from ser.cli.options import app
-from ser.project import SerError, first_line
+from ser.project import SerError, first_line, visible
 
 EXTRAS = {  # extra of pyproject.toml → the modules that only it brings
     "train": "audiomentations cloudpickle huggingface_hub jinja2 joblib kaggle keras librosa "
@@ -56,7 +56,7 @@ def _misused(error: Exception) -> str:
         return ""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "ser"
-    message = " ".join(error.format_message().split())
+    message = visible(" ".join(error.format_message().split()))
     return f"{message}{'' if message[-1] in '.?!' else '.'} See `{command} --help`."
 
 
@@ -76,12 +76,13 @@ def _bounded_errors(most: int = 10_000) -> Iterator[None]:
     come, go = os.pipe()
     os.dup2(go, 2)
     os.close(go)
-    before, sys.stderr = sys.stderr, os.fdopen(kept, "w", encoding="utf-8", errors="replace")
+    before = sys.stderr
+    sys.stderr = os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace")
 
     def pass_on() -> None:
         left = most
         while said := os.read(come, 65_536):
-            os.write(kept, said[: max(0, left)])
+            os.write(kept, said.replace(b"\x1b", b"?")[: max(0, left)])
             left -= len(said)
 
     threading.Thread(target=pass_on, daemon=True).start()
@@ -104,7 +105,7 @@ def main() -> None:
         arguments.append("--help")
     for stream in (sys.stdout, sys.stderr):  # a pipe on Windows may not know UTF-8
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         if "" in arguments:
             raise SerError("an argument is empty, such as a variable of the shell that is not set.")

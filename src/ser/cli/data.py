@@ -48,6 +48,7 @@ def data_add(
     from ser import corpora
     from ser.corpora.folders import accounted, losses
     from ser.corpora.registry import survey
+    from ser.project import shown
 
     table = path if path.suffix.lower() == ".csv" else None
     if table and (labels or speakers):
@@ -66,7 +67,7 @@ def data_add(
         for line in losses(left_out):
             typer.echo(line, err=True)
         counts = {why: len(lost) for why, lost in left_out.items() if lost}
-        typer.echo(f"{name}: using {folder}. {accounted(len(clips), counts)}.")
+        typer.echo(f"{name}: using {shown(folder)}. {accounted(len(clips), counts)}.")
     typer.echo(f"Next: ser metadata --corpora {name}")
 
 
@@ -83,7 +84,7 @@ def data_download(
         corpora.get(name)
     failed = [outcome for outcome in download_all(names, source=source) if outcome.error]
     if failed:
-        raise SerError("\n".join(str(outcome.error) for outcome in failed))
+        raise SerError(*(outcome.error for outcome in failed))
 
 
 @encoders.command("list", epilog="Example: ser pretrained list")

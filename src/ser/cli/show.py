@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ser.corpora.folders import accounted
 from ser.inference.windows import clock
-from ser.project import shown, some
+from ser.project import shown, some, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +37,19 @@ def console() -> Console:
     return found
 
 
+def plain(text: Any) -> str:
+    """Write text from outside as it is: neither the terminal nor Rich takes a part for an order."""
+    return "\n".join(escape(visible(line)) for line in str(text).split("\n"))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: str = "") -> None:
     """Print a table; columns named in `right` are set flush right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for name in columns:
-        drawn.add_column(name, justify="right" if name and name in right.split(",") else "left")
+        side: Any = "right" if name and name in right.split(",") else "left"
+        drawn.add_column(plain(name), justify=side)
     for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
+        drawn.add_row(*(plain(cell) for cell in row))
     out = console()
     if out.soft_wrap:
         out.width = 10_000  # a pipe has no width
@@ -60,14 +66,14 @@ def percent(value: float, interval: Any = None) -> str:
 def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Print the metrics of a run or report."""
     console().print(
-        f"{shown(folder)}: {metrics['n_clips']} test clips of {metrics['n_speakers']} speakers, "
-        f"{metrics['n_seeds']} seed(s)"
+        f"{plain(shown(folder))}: {metrics['n_clips']} test clips of {metrics['n_speakers']} "
+        f"speakers, {metrics['n_seeds']} seed(s)"
     )
     if files := metrics.get("files"):
-        console().print(accounted(files["used"], files["left_out"]))
+        console().print(plain(accounted(files["used"], files["left_out"])))
     if lost := metrics.get("left_out"):
         each = some([f"{clip} ({why})" for clip, why in lost.items()], 3)
-        console().print(f"left out, {len(lost)} clips that could not be read: {escape(each)}")
+        console().print(f"left out, {len(lost)} clips that could not be read: {plain(each)}")
     names = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
     rows = [(n, percent(metrics[k]["mean"], metrics[k]["interval_95"])) for k, n in names.items()]
     table(["", "mean, 95 % over speakers"], rows)
@@ -78,7 +84,7 @@ def show_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     table(["class", "recall", "clips"], recalls, right="recall,clips")
     for trained, tested in metrics["per_pair"].items():
         cells = [f"{name} {percent(values['uar'])}" for name, values in tested.items()]
-        console().print(f"UAR, trained on {trained}: {', '.join(cells)}")
+        console().print(plain(f"UAR, trained on {trained}: {', '.join(cells)}"))
 
 
 def show_corpora(counts: pd.DataFrame) -> None:
@@ -96,7 +102,7 @@ def show_robustness(path: Path) -> None:
         for c in pd.read_csv(path).to_dict("records")
     ]
     table(["condition", "UAR, 95 % over speakers", "confidence"], rows, right="confidence")
-    console().print(f"written: {shown(path)}")
+    console().print(f"written: {plain(shown(path))}")
 
 
 def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
@@ -117,7 +123,7 @@ def show_ladder(rows: pd.DataFrame, folder: Path) -> None:
             for row in of_recipe.to_dict("records")
         ]
         table(["rung", "accuracy, 95 %", "UAR", "seeds"], cells, right="UAR,seeds")
-    console().print(f"written: {shown(folder)}/ladder.csv")
+    console().print(f"written: {plain(shown(folder))}/ladder.csv")
 
 
 def show_answer(name: str, answer: Prediction, *, short_width: int = 0) -> None:
@@ -127,7 +133,8 @@ def show_answer(name: str, answer: Prediction, *, short_width: int = 0) -> None:
     """
     out = console()
     sure = "yellow" if answer.uncertain or answer.no_speech else "green"
-    out.print(f"{escape(f'{name}:'.ljust(short_width))} [bold {sure}]{answer.headline}[/]")
+    begin = plain(f"{visible(name)}:".ljust(short_width))
+    out.print(f"{begin} [bold {sure}]{plain(answer.headline)}[/]")
     if short_width:
         return
     if answer.in_windows:
@@ -139,12 +146,12 @@ def show_answer(name: str, answer: Prediction, *, short_width: int = 0) -> None:
         for label, value in ordered:
             out.print(f"  {bar(label, value)}".rstrip())
     for warning in answer.warnings:
-        out.print(f"  [dim]note:[/] {warning}")
+        out.print(f"  [dim]note:[/] {plain(warning)}")
 
 
 def bar(name: str, share: float) -> str:
     """Draw a probability."""
-    return f"{name:10s}{100 * share:5.1f} %  {'█' * round(BAR * share):{BAR}s}"
+    return f"{plain(f'{name:10s}')}{100 * share:5.1f} %  {'█' * round(BAR * share):{BAR}s}"
 
 
 class AnswersCsv:
@@ -221,12 +228,12 @@ def show_live(ticks: Iterable[Tick], classes: Sequence[str]) -> list[Tick]:
                 live.update(_bars(tick, classes), refresh=True)
             else:
                 share = f"{100 * tick.probabilities[tick.label]:5.1f} %" if tick.label else ""
-                out.print(f"{clock(tick.time_s)}  {tick.label or NOBODY:16s}{share}")
+                out.print(f"{clock(tick.time_s)}  {plain(tick.label or NOBODY):16s}{share}")
     return seen
 
 
 def _bars(tick: Tick, classes: Sequence[str]) -> str:
-    lines = [f"{clock(tick.time_s)}  {tick.label or NOBODY}"]
+    lines = [f"{clock(tick.time_s)}  {plain(tick.label or NOBODY)}"]
     for name in classes:
         mark = "[bold]" if name == tick.label else "[not bold]"
         lines.append(f"{mark}  {bar(name, tick.probabilities.get(name, 0.0))}[/]")

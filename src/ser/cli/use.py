@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from ser.cli import options, outputs
 from ser.cli.options import app
-from ser.project import SerError
+from ser.project import SerError, visible
 
 if TYPE_CHECKING:
     from ser.inference import Model, Prediction
@@ -64,7 +64,7 @@ def predict(
     if plot is not None and plot == explain:
         raise SerError(f"--plot and --explain cannot both be {plot}. Name another file.")
     names = inputs.expand(files)
-    width = min(50, 1 + max(map(len, names))) if len(names) > FEW else 0
+    width = min(50, 1 + max(len(visible(name)) for name in names)) if len(names) > FEW else 0
     loaded, problems = _opened(model), []
     if explain is not None and not loaded.has_attention:
         raise SerError(f"--explain: {loaded.name} has no attention layer that could be drawn.")
@@ -83,7 +83,8 @@ def predict(
                 answer = loaded.predict(audio)
             except (SerError, MemoryError) as error:
                 said = str(error) or "there is not enough memory for it."
-                said = said if name in said or name == inputs.STDIN else f"{name}: {said}"
+                named = name == inputs.STDIN or visible(Path(name)) in said
+                said = said if named else f"{visible(name)}: {said}"
                 problems.append(said)
                 answers.append({"file": name, "error": said})
                 if rows is not None:
@@ -106,7 +107,7 @@ def predict(
     except SerError as error:
         problems.append(str(error))
     if problems:
-        raise SerError("\n".join(problems))
+        raise SerError(*problems)
 
 
 def _format(as_json: bool, as_csv: bool, output: Path | None) -> str:
@@ -136,7 +137,7 @@ def _fitted(model: Model, classes: str | None, calibrate_on: Path | None) -> Mod
     if calibrate_on is not None:
         clips = inputs.expand([str(calibrate_on)])
         model = model.adapt(clips)
-        typer.echo(f"calibrated on {len(clips)} recordings in {calibrate_on}", err=True)
+        typer.echo(f"calibrated on {len(clips)} recordings in {visible(calibrate_on)}", err=True)
     return model
 
 
@@ -193,7 +194,7 @@ def listen(
     if save is not None:
         with writing(save) as temporary:
             temporary.write_text(show.live_csv(ticks, loaded.classes), encoding="utf-8")
-        typer.echo(f"written: {save}")
+        typer.echo(f"written: {visible(save)}")
 
 
 @app.command("app", epilog="Example: ser app --model small")
@@ -280,4 +281,5 @@ def export(
 
         folder = to or file
         browser.write(page, {folder.resolve().name: folder})
-        typer.echo(f"written: {shown(page)}; look at it with python -m http.server -d {page}")
+        there = visible(page)
+        typer.echo(f"written: {there}; look at it with python -m http.server -d {there}")
