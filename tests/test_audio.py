@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from ser.audio import AudioError, decode, load, peak_dbfs, to_waveform, warnings_about
 from ser.config import AudioConfig
+from ser.project import visible
 
 HZ_16K = AudioConfig(sample_rate_hz=16_000)
 quick = settings(deadline=None, max_examples=50)
@@ -94,7 +95,7 @@ BAD = {
 def test_unusable_file_is_one_line(tmp_path, case):
     make, parts = BAD[case]
     path = make(tmp_path)
-    with one_line(str(path), *parts, kind=AudioError):
+    with one_line(visible(path), *parts, kind=AudioError):
         load(path, HZ_16K)
 
 

@@ -69,6 +69,33 @@ def test_a_file_that_ends_before_its_header_says_is_flagged(kind):
         assert not audio.decode(streamed).truncated
 
 
+@pytest.mark.parametrize("kind", [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"), ("OGG", "OPUS")])
+def test_recordings_joined_in_one_file_are_all_heard(kind):
+    """Radios send Ogg so, and people join MP3s; libsndfile ends with the first."""
+    rate = 48_000
+    parts = [encoded(speech_like(seconds, rate, seed=seconds), rate, *kind) for seconds in (2, 3)]
+    alone = [audio.decode(part) for part in parts]
+    found = audio.decode(b"".join(parts))
+    assert not found.truncated
+    assert found.duration_s == pytest.approx(5, abs=0.25)  # of an MP3 with what its encoder added
+    if kind[0] == "OGG":
+        np.testing.assert_array_equal(found.samples, np.concatenate([r.samples for r in alone]))
+        other = encoded(speech_like(1, rate, channels=2), rate, *kind)
+        assert audio.decode(parts[0] + other).truncated
+        assert audio.decode(parts[0] + other[:40] + bytes(99)).duration_s == 2
+
+
+def test_all_is_heard_where_a_recorder_was_killed_before_it_wrote_the_length():
+    data = encoded(speech_like(2))
+    killed = data[:4] + (36).to_bytes(4, "little") + data[8:40] + bytes(4) + data[44:]
+    assert soundfile.info(io.BytesIO(killed)).frames == 0
+    found = audio.decode(killed)
+    np.testing.assert_array_equal(found.samples, audio.decode(data).samples)
+    assert not found.truncated
+    with one_line("holds no samples"):
+        audio.decode(data[:40] + bytes(4))
+
+
 def test_metadata_flags_what_features_hear(project, monkeypatch, tmp_path):
     monkeypatch.setenv("SER_CORPORA", str(tmp_path))
     one = speech_like(1)

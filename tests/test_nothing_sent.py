@@ -135,6 +135,7 @@ def test_no_command_sends_anything(project, watched, clips):
     root, report = Path(__file__).parents[1], Path("reports", "mfcc-attention", "savee-loso")
     shutil.copy(root / "README.md", project)
     shutil.copytree(root / report, project / report)
+    shutil.copy(root / "reports" / "README.md", project / "reports")
     ser("report")
     (run, *_) = sorted(project.glob("models/runs/*/*/fold-0-*"))
     ser("export", run, "--to", project / "bundle", "--formats", "onnx")

@@ -225,6 +225,23 @@ def test_a_folder_whose_name_is_not_utf_8(predict, clips, project, tmp_path):
     assert problem.reason == "its name, or that of its folder, is not UTF-8: rename it"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("kind", ["--json", "--csv"])
+def test_what_the_system_refuses_is_no_fault_of_ours(clips, kind):
+    command = f"{sys.executable} -m ser predict {clips[0]} {kind} -m {SMALL}"
+    for more, said in (
+        (">/dev/full", "the output: No space left on device."),
+        (f"- <&- >/dev/null {clips[0]}", "standard input: no bytes came."),
+        (f"{'x' * 300}.wav", f"{'x' * 300}.wav: File name too long."),
+    ):
+        done = subprocess.run(
+            f"{command} {more}", shell=True, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith(f"ser: {said}")
+        assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.skipif(os.name != "posix", reason="such names need POSIX")
 def test_a_terminal_obeys_no_name_from_outside(predict, clips, project, tmp_path, capsys):
     (shelf := tmp_path / "s\x1b[31m").mkdir()

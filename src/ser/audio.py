@@ -32,6 +32,8 @@ TRIM_FRAME, TRIM_HOP = 2_048, 512  # samples that trimming looks at, and steps o
 LFS_HEADER = b"version https://git-lfs"
 # what libsndfile notes where the sound is shorter than its header says
 CUT_SHORT = re.compile(r"\b(?:data|SSND) : (\d+) \(should be \d+\)|lacks an end-of-stream bit")
+# how many frames and bytes an MP3 has, as its encoder wrote into its head
+COUNTED = re.compile(rb"(?:Xing|Info)\0\0\0[\3\7\x0b\x0f].{4}(.{4})", re.DOTALL)
 STREAMED = 0x7FFF_0000  # bytes; what writes into a pipe claims so many, or more
 AT_ONCE = 1 << 20  # values
 MOST_BYTES = 400_000_000  # of an MP3, or from a pipe: these are held in memory
@@ -99,11 +101,17 @@ def decode(path: Path | str | bytes, limits: Limits = Limits()) -> Recording:
             if file.format == "MP3":
                 truncated = _read_mp3(_content(source, path), kept)
             else:
-                for block in _blocks(file, max(1, AT_ONCE // file.channels)):
-                    kept.add(block)
+                _read_blocks(file, kept)
                 truncated = any(
                     int(claimed or 0) < STREAMED for claimed in CUT_SHORT.findall(file.extra_info)
                 )
+            if file.format == "OGG" or not kept.frames:
+                for part in formats.unread(_content(source, path), file.format):
+                    try:
+                        with soundfile.SoundFile(part) as more:
+                            truncated |= _read_blocks(more, kept)
+                    except soundfile.LibsndfileError:
+                        truncated = True
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
         kept, truncated = formats.decode(source, path, reason, limits)
@@ -119,13 +127,22 @@ def _blocks(file: soundfile.SoundFile, step: int) -> Iterator[np.ndarray]:
         yield block
 
 
+def _read_blocks(file: soundfile.SoundFile, kept: Gathering) -> bool:
+    """Read a file on, and say whether it is of another kind than what came before."""
+    if other := (file.samplerate, file.channels) != (kept.rate, kept.channels):
+        return other
+    for block in _blocks(file, max(1, AT_ONCE // file.channels)):
+        kept.add(block)
+    return False
+
+
 def _content(source: Any, path: Path) -> bytes:
     if isinstance(source, io.BytesIO):
         return source.getvalue()
     if (size := path.stat().st_size) > MOST_BYTES:
         most = f"{MOST_BYTES / 1e6:.0f} MB"
         raise AudioError(
-            f"{path}: an MP3 of {size / 1e6:,.0f} MB; at most {most} are read. Cut it."
+            f"{path}: {size / 1e6:,.0f} MB of this format; at most {most} are read. Cut it."
         )
     return path.read_bytes()
 
@@ -177,6 +194,9 @@ def _read_mp3(data: bytes, kept: Gathering) -> bool:
     Where no header holds its length, libsndfile takes the bit rate of the first frame for that of
     all, and stops where the file would end then: of a changing bit rate, in the middle.
     """
+    counts = COUNTED.search(data[:100_000])
+    if counts and len(data) > int.from_bytes(counts[1], "big") + 1_000:  # another one follows it
+        data = COUNTED.sub(lambda found: bytes(len(found[0])), data)
     is_counted = any(name in data[:100_000] for name in (b"Xing", b"Info"))
     with soundfile.SoundFile(io.BytesIO(data) if is_counted else _Longer(data)) as file:
         for block in _blocks(file, 60 * file.samplerate):  # shorter ones change samples

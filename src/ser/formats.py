@@ -10,6 +10,8 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import itertools
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -52,6 +54,7 @@ CODECS = (
 BEGINNINGS = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"), (0, b"#!AMR"), (0, b"\xff\xf1"))
 ASF_FACTS = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that holds its length
 WITHOUT_LENGTH = ("aac", "amr")  # FFmpeg guesses how long these are from their bit rate
+OGG_BEGINS, OGG_GOES_ON = re.compile(rb"OggS\0[\2\3]"), re.compile(rb"OggS\0[\0\1\4\5]")
 LOST_S = 0.5  # less than this is the padding of an encoder
 MAX_CHANNELS = 7  # of eight and more, PyAV 18 counts planes beyond the end of the array (a crash)
 TIMEOUT_S = 120.0
@@ -143,6 +146,22 @@ class Gathering:
             self._blocks.append(last[:, None])
         blocks = self._blocks or [np.zeros((0, self.channels), np.float32)]
         return np.concatenate(blocks) if len(blocks) > 1 else blocks[0], self._digest.hexdigest()
+
+
+def unread(data: bytes, kind: str) -> Iterator[io.BytesIO]:
+    """Give what libsndfile leaves out, as files.
+
+    The streams of an Ogg after its first, as a radio sends them; all of a WAV whose recorder was
+    killed before it wrote its length.
+    """
+    if kind == "OGG":
+        begins = [found.start() for found in OGG_BEGINS.finditer(data)]
+        pairs = itertools.pairwise(begins)  # those without sound between them play together
+        later = [at for before, at in pairs if OGG_GOES_ON.search(data, before, at)]
+        for begin, end in itertools.pairwise([*later, len(data)]):
+            yield io.BytesIO(data[begin:end])
+    elif kind.startswith("WAV"):
+        yield io.BytesIO(data.replace(b"data" + bytes(4), b"data" + b"\xff" * 4, 1))
 
 
 def decode(source: Any, path: Path, reason: str, limits: Limits) -> tuple[Gathering, bool]:

@@ -50,6 +50,13 @@ def _missing_extra(error: Exception) -> str:
     return f"this command needs {needed}: pip install 'ser-honest[{extra}]'." if extra else ""
 
 
+def _refused(error: Exception) -> str:
+    """Say what the system refused, where no step of ours knew better; else nothing."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return ""
+    return visible(f"{error.filename or 'the output'}: {error.strerror}.")
+
+
 def _misused(error: Exception) -> str:
     """Say what is wrong with the words of the command, and where its help is; else nothing."""
     if not hasattr(error, "format_message"):  # Click's, or Typer's own copy of Click
@@ -120,7 +127,7 @@ def main() -> None:
         if debug:
             raise
         expected = str(error) if isinstance(error, SerError) else _misused(error)
-        expected = expected or _missing_extra(error)
+        expected = expected or _missing_extra(error) or _refused(error)
         if expected:
             for line in expected.splitlines():
                 typer.echo(f"ser: {line}", err=True)

@@ -40,7 +40,7 @@ def expand(names: Sequence[str]) -> list[str]:
 
 def piped() -> bytes:
     """Read a recording from standard input."""
-    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    data = sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""  # None: it was closed
     if len(data) > MOST_BYTES:
         most = f"{MOST_BYTES / 1e6:.0f} MB"
         raise AudioError(f"standard input: more than {most} came. Save it to a file first.")
