@@ -153,8 +153,10 @@ def test_what_cannot_be_a_corpus_is_one_line(mine, tmp_path):
         corpora.from_folder(tmp_path / "empty")
     with one_line("expected a folder of recordings"):
         corpora.from_folder(tmp_path / "nowhere")
-    with one_line("savee: a built-in corpus has this name"):
+    with one_line("savee: this name is taken"):
         corpora.from_folder(mine, name="savee")
+    with one_line("all: this name is taken"):
+        corpora.from_folder(mine, name="all")
     with one_line("label='angry'", "it has no group"):
         corpora.from_folder(mine, label="angry")
     with one_line("speaker='('", "cannot be used"):
@@ -178,6 +180,10 @@ def test_the_command_adds_folders_and_tables(mine):
     assert done.stdout.startswith("few: 1 recording; sad 1; 1 speaker.\n")
     done = ser_command("metadata", "--corpora", "own,few")
     assert "15 files found, 13 clips used; left out: no recording 2. Table: " in done.stdout
+    min(mine.glob("angry/*.wav")).unlink()
+    done = ser_command("features", "--corpora", "own", "--jobs", "1")
+    found = "14 files found, 11 clips used; left out: no recording 2, cannot be read 1\n"
+    assert done.stdout.startswith(found)
     with one_line("no built-in corpus named 'own'", "--labels folder"):
         corpora.adopt("own", mine)
     assert corpora.labels("own") == ("angry", "bored")

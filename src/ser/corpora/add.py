@@ -128,8 +128,8 @@ def _count(things: Sized, word: str) -> str:
 def _add(name: str, definition: dict[str, Any]) -> str:
     """Check a corpus, say what was found, and remember it."""
     name = re.sub(r"\W+", "_", name.strip()).strip("_").lower() or "mine"
-    if name in BUILT_IN:
-        raise SerError(f"{name}: a built-in corpus has this name. Choose another with name=….")
+    if name in (*BUILT_IN, "all"):  # what stands for all corpora on this machine
+        raise SerError(f"{name}: this name is taken. Choose another for your corpus.")
     corpus = corpus_of(name, definition)
     clips, strangers = scan(corpus, definition["path"])
     if not clips:
