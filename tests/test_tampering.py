@@ -136,6 +136,18 @@ def test_a_graph_without_end_is_ended(tmp_path, monkeypatch):
         load_model(foreign(tmp_path, graph)).predict(speech_like(0.5), 16_000)
 
 
+def test_a_graph_that_takes_all_memory_is_ended(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
+    constants = [onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [1], [1_500_000_000])]
+    graph = graph_of(
+        ("ConstantOfShape", ["shape"], ["zeros"], {}),
+        ("ReduceSum", ["zeros"], ["probabilities"], {}),
+        constants=constants,
+    )
+    with one_line("model.onnx: cannot answer (", "ConstantOfShape node", "vailable memory"):
+        load_model(foreign(tmp_path, graph)).predict(speech_like(0.5), 16_000)
+
+
 def test_what_unpacks_to_gigabytes_is_refused_unread(tmp_path):
     path = tmp_path / "bomb.keras"
     for name in ("config.json", "ser.json"):

@@ -5,6 +5,7 @@ It holds one graph, from waveform to calibrated probabilities, in several format
 reads it, and needs NumPy and onnxruntime only.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ CARD = "bundle.json"
 FORMAT = 1
 OWN_SUM = "card_sha256"  # of the card without it; cards of before have none
 MOST_BYTES = 2_000_000_000  # of a graph
+MEMORY_BYTES = 4_000_000_000  # of graphs at work; the released ones need a tenth
 TIMEOUT_S = 20.0  # for a few seconds of sound
 AGAIN = "Export or download the bundle again."
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "litert-int8": "model-int8.tflite"}
@@ -122,12 +124,25 @@ def _checked(path: Path, entry: dict[str, Any]) -> bytes:
     )
 
 
+@functools.cache
+def _limit_memory() -> None:
+    """Let all graphs of this process share so much memory: anybody may have made one."""
+    import onnxruntime as ort
+
+    where = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    ort.create_and_register_allocator(where, ort.OrtArenaCfg({"max_mem": MEMORY_BYTES}))
+
+
 def _onnx(path: Path, data: bytes, n_threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.log_severity_level = 4
+    _limit_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has many, which share no other class
