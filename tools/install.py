@@ -1,4 +1,7 @@
-"""Install with pip; with the tested versions where this Python is the one they were tested on."""
+"""Install with pip; with the tested versions where this Python is the one they were tested on.
+
+Without hashes: pip wants them for all or for none, and an editable project has none.
+"""
 
 import platform
 import subprocess

@@ -129,11 +129,10 @@ def _blocks(file: soundfile.SoundFile, step: int) -> Iterator[np.ndarray]:
 
 def _read_blocks(file: soundfile.SoundFile, kept: Gathering) -> bool:
     """Read a file on, and say whether it is of another kind than what came before."""
-    if other := (file.samplerate, file.channels) != (kept.rate, kept.channels):
-        return other
-    for block in _blocks(file, max(1, AT_ONCE // file.channels)):
+    is_other = (file.samplerate, file.channels) != (kept.rate, kept.channels)
+    for block in () if is_other else _blocks(file, max(1, AT_ONCE // file.channels)):
         kept.add(block)
-    return False
+    return is_other
 
 
 def _content(source: Any, path: Path) -> bytes:

@@ -149,11 +149,7 @@ class Gathering:
 
 
 def unread(data: bytes, kind: str) -> Iterator[io.BytesIO]:
-    """Give what libsndfile leaves out, as files.
-
-    The streams of an Ogg after its first, as a radio sends them; all of a WAV whose recorder was
-    killed before it wrote its length.
-    """
+    """Give what libsndfile leaves out: what follows in an Ogg; a WAV that was never finished."""
     if kind == "OGG":
         begins = [found.start() for found in OGG_BEGINS.finditer(data)]
         pairs = itertools.pairwise(begins)  # those without sound between them play together

@@ -59,11 +59,7 @@ class CacheError(SerError):
 
 
 def visible(text: Any) -> str:
-    r"""Write a name from outside so that a terminal shows it, in one line.
-
-    >>> print(visible("new\nline \x1b[31m.wav"))
-    new\nline \x1b[31m.wav
-    """
+    """Write a name from outside so that a terminal shows it, in one line."""
     return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 

@@ -52,9 +52,8 @@ def _missing_extra(error: Exception) -> str:
 
 def _refused(error: Exception) -> str:
     """Say what the system refused, where no step of ours knew better; else nothing."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return ""
-    return visible(f"{error.filename or 'the output'}: {error.strerror}.")
+    said = isinstance(error, OSError) and error.strerror
+    return visible(f"{getattr(error, 'filename', '') or 'the output'}: {said}.") if said else ""
 
 
 def _misused(error: Exception) -> str:
@@ -83,8 +82,7 @@ def _bounded_errors(most: int = 10_000) -> Iterator[None]:
     come, go = os.pipe()
     os.dup2(go, 2)
     os.close(go)
-    before = sys.stderr
-    sys.stderr = os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace")
+    before, sys.stderr = sys.stderr, os.fdopen(kept, "w", -1, "utf-8", "backslashreplace")
 
     def pass_on() -> None:
         left = most

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from ser.project import SerError, cannot_write, paths
 
@@ -56,6 +56,5 @@ def _one_line(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def lines(path: Path) -> Iterator[TextIO]:
     """Open a file that is written line by line, so that a kill keeps what was finished."""
-    how: Any = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    with _one_line(path), path.open("w", **how) as out:
+    with _one_line(path), path.open("w", -1, "utf-8", "backslashreplace", newline="") as out:
         yield out

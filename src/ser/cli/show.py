@@ -45,9 +45,8 @@ def plain(text: Any) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: str = "") -> None:
     """Print a table; columns named in `right` are set flush right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
-    for name in columns:
-        side: Any = "right" if name and name in right.split(",") else "left"
-        drawn.add_column(plain(name), justify=side)
+    for name in map(plain, columns):
+        drawn.add_column(name, justify="right" if name and name in right.split(",") else "left")
     for row in rows:
         drawn.add_row(*(plain(cell) for cell in row))
     out = console()

@@ -281,5 +281,4 @@ def export(
 
         folder = to or file
         browser.write(page, {folder.resolve().name: folder})
-        there = visible(page)
-        typer.echo(f"written: {there}; look at it with python -m http.server -d {there}")
+        typer.echo(f"written: {visible(page)}; see it: python -m http.server -d {visible(page)}")
