@@ -15,14 +15,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.svm import SVC
 from tqdm import tqdm
 
 from ser import corpora, evaluation
@@ -32,7 +34,7 @@ from ser.corpora import metadata
 from ser.experiments import recipes
 from ser.features import augment, encoders
 from ser.inference.speech import find_speech
-from ser.models import pretrained
+from ser.models import backend, pretrained
 from ser.project import paths, writing
 
 SEVEN = ("ased", "crema_d", "emodb", "ravdess", "savee", "tess", "urdu")
@@ -152,26 +154,84 @@ class Trial:
 
     encoder: str = "whisper-tiny.en"
     states: tuple[int, ...] = (2, 3)
+    part: str = "both"  # of the statistics: mean, deviation or both
     window: str = "speech"
-    head: str = "logistic"  # or a linear discriminant
-    balance: str = "corpus"  # of a discriminant: what counts the same: clip, corpus or language
+    head: str = "logistic"  # or a linear discriminant, support vectors, a network
+    balance: str = "class"  # what counts the same: class; of each, clip, corpus or language
     centre: bool = False  # take the mean of a corpus out in training
+    whiten: float = 0.0  # by the noise of a discriminant, this share of each variance added to it
     between: float = 0.0  # weight of what differs between corpora, as noise
     ridge: float = 100.0  # penalty of coefficients; of a discriminant, added to each variance
+    smoothing: float = 0.0  # of labels
+    focal: float = 0.0  # power of 1 - probability that a loss is weighed by
+    robust: float = 0.0  # step of weights towards the corpora with the largest loss
+    adversary: float = 0.0  # weight of the gradient that hides which corpus a clip is of
     asked: str = "none"  # change of the clips that are asked about
     asked_window: str = "speech"
     only_late: bool = False  # ask about those clips alone that "late" holds
 
 
-DISCRIMINANT = Trial(head="discriminant", ridge=1.0)
+DISCRIMINANT = Trial(head="discriminant", balance="corpus", ridge=1.0)
+WHITE = Trial(whiten=1.0, between=3.0, balance="corpus", ridge=100.0)
+BASE = Trial(encoder="whisper-base", states=(3, 4), balance="corpus")
 TRIALS = {
     "logistic regression, penalty 100": Trial(),
-    "… penalty 1": Trial(ridge=1.0),
-    "… penalty 1000": Trial(ridge=1e3),
-    "… state 2": Trial(states=(2,)),
-    "… state 3": Trial(states=(3,)),
-    "… states 1 to 3": Trial(states=(1, 2, 3)),
-    "… whisper-base, states 2 and 3": Trial(encoder="whisper-base"),
+    **{
+        f"logistic regression, {words}": Trial(**settings)
+        for words, settings in {
+            "penalty 1": {"ridge": 1.0},
+            "penalty 1000": {"ridge": 1e3},
+            "state 1": {"states": (1,)},
+            "state 2": {"states": (2,)},
+            "state 3": {"states": (3,)},
+            "states 1 to 3": {"states": (1, 2, 3)},
+            "means alone": {"part": "mean"},
+            "deviations alone": {"part": "deviation"},
+            "every corpus counts the same": {"balance": "corpus"},
+            "every language counts the same": {"balance": "language"},
+            "labels smoothed by 0.2": {"smoothing": 0.2},
+            "focal loss, power 2": {"focal": 2.0},
+            "corpora with a large loss weigh more": {"balance": "corpus", "robust": 1.0},
+            "the mean of each corpus out in training": {"centre": True, "balance": "corpus"},
+            "2 s of noise in front": {"only_late": True, "asked": "late"},
+            "150 clips of each corpus": {"only_late": True},
+        }.items()
+    },
+    "whitened, differences between corpora as noise, weight 3": WHITE,
+    **{
+        f"whitened, {words}": dataclasses.replace(WHITE, **settings)
+        for words, settings in {
+            "without them": {"between": 0.0},
+            "weight 10": {"between": 10.0},
+            "weight 30": {"between": 30.0},
+            "weight 10, penalty 1000": {"between": 10.0, "ridge": 1e3},
+            "weight 10, deviations alone": {"between": 10.0, "part": "deviation"},
+            "weight 10, corpora with a large loss weigh more": {"between": 10.0, "robust": 1.0},
+        }.items()
+    },
+    "support vectors, C 3": Trial(head="vectors", ridge=1 / 3, balance="corpus"),
+    "hidden layer of 128, half dropped": Trial(head="network", balance="corpus"),
+    **{
+        f"hidden layer, adversary {weight:g}": Trial(
+            head="network", balance="corpus", adversary=weight
+        )
+        for weight in (0.1, 1.0)
+    },
+    **{
+        f"whisper-base, {words}": dataclasses.replace(BASE, **settings)
+        for words, settings in {
+            "state 1": {"states": (1,)},
+            "state 2": {"states": (2,)},
+            "state 3": {"states": (3,)},
+            "state 4": {"states": (4,)},
+            "states 2 and 3": {"states": (2, 3)},
+            "states 3 and 4": {},
+            "states 1 to 4": {"states": (1, 2, 3, 4)},
+            "states 3 and 4, penalty 1000": {"ridge": 1e3},
+            "states 3 and 4, deviations alone": {"part": "deviation"},
+            "states 3 and 4, whitened, weight 10": {"whiten": 1.0, "between": 10.0},
+        }.items()
+    },
     "linear discriminant, ridge 1": DISCRIMINANT,
     **{
         f"… {words}": dataclasses.replace(DISCRIMINANT, **settings)
@@ -196,11 +256,20 @@ TRIALS = {
 
 
 @functools.cache
-def states_of(encoder: str, states: tuple[int, ...], window: str, change: str) -> np.ndarray:
+def states_of(
+    encoder: str, states: tuple[int, ...], part: str, window: str, change: str
+) -> np.ndarray:
     """Give the statistics of some states side by side."""
     places = [STATES[encoder].index(state) for state in states]
     found = encode(encoder, window, change)[:, places].astype(np.float32)
-    return found.reshape(len(found), -1)
+    width = found.shape[2] // 2
+    parts = {"mean": slice(width), "deviation": slice(width, None), "both": slice(None)}
+    return found[:, :, parts[part]].reshape(len(found), -1)
+
+
+def heard_by(trial: Trial) -> np.ndarray:
+    """Give what heads of a trial learn from."""
+    return states_of(trial.encoder, trial.states, trial.part, trial.window, "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,9 +282,9 @@ class Sums:
 
 
 @functools.cache
-def sums_of(encoder: str, states: tuple[int, ...], window: str) -> dict[str, Sums]:
+def sums_of(encoder: str, states: tuple[int, ...], part: str, window: str) -> dict[str, Sums]:
     """Add the states of each corpus up."""
-    table, x = clips(), states_of(encoder, states, window, "none")
+    table, x = clips(), states_of(encoder, states, part, window, "none")
     found = {}
     for name, rows in table.groupby("corpus").indices.items():
         labels = pd.Index(CLASSES).get_indexer(table["label"].iloc[rows])
@@ -228,43 +297,31 @@ def sums_of(encoder: str, states: tuple[int, ...], window: str) -> dict[str, Sum
     return found
 
 
-def without(trial: Trial, out: frozenset[str]) -> Callable[[np.ndarray], np.ndarray]:
-    """Train a head on all corpora but some; it gives probabilities of states."""
-    return logistic(trial, out) if trial.head == "logistic" else discriminant(trial, out)
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """How the states of some corpora spread: of each class around the mean of all."""
+
+    grand: np.ndarray
+    of_class: np.ndarray
+    taught: np.ndarray  # whether there is any clip of a class
+    noise: np.ndarray  # covariance of what says nothing about the class
 
 
-def logistic(trial: Trial, out: frozenset[str]) -> Callable[[np.ndarray], np.ndarray]:
-    """Train a logistic regression, in which every class counts the same."""
-    table = clips()
-    heard = ~table["corpus"].isin(out).to_numpy()
-    x = states_of(trial.encoder, trial.states, trial.window, "none")[heard]
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    model = LogisticRegression(C=1 / trial.ridge, max_iter=100, tol=1e-3, class_weight="balanced")
-    model.fit((x - mean) / deviation, table["label"][heard])
-    places = [CLASSES.index(name) for name in model.classes_]
-
-    def ask(states: np.ndarray) -> np.ndarray:
-        found = np.full((len(states), len(CLASSES)), 1e-6)
-        found[:, places] = model.predict_proba((states - mean) / deviation)
-        return found / found.sum(axis=1, keepdims=True)
-
-    return ask
-
-
-def discriminant(trial: Trial, out: frozenset[str]) -> Callable[[np.ndarray], np.ndarray]:
-    """Train a linear discriminant, from the sums of the corpora that are heard."""
-    sums = sums_of(trial.encoder, trial.states, trial.window)
+def spread_of(trial: Trial, out: frozenset[str], ridge: float) -> Spread:
+    """Add up how the states of all corpora but some spread."""
+    sums = sums_of(trial.encoder, trial.states, trial.part, trial.window)
     heard = [name for name in SEVEN if name not in out]
     languages = [corpora.get(name).language for name in heard]
     weights = np.array(
         [
-            sums[name].counts.sum() if trial.balance == "clip" else 1 / languages.count(language)
+            {
+                "clip": sums[name].counts.sum(),
+                "language": 1 / languages.count(language),
+            }.get(trial.balance, 1)
             for name, language in zip(heard, languages, strict=True)
         ],
         np.float32,
     )
-    if trial.balance == "corpus":
-        weights[:] = 1
     means = np.stack([sums[name].means for name in heard])
     grand = np.nanmean(means, axis=(0, 1))
     if trial.centre:
@@ -277,23 +334,184 @@ def discriminant(trial: Trial, out: frozenset[str]) -> Callable[[np.ndarray], np
     )
     apart = (np.nan_to_num(means - of_class) * np.sqrt(shares)[:, :, None]).reshape(-1, len(grand))
     noise = noise + trial.between * apart.T @ apart / len(CLASSES)
-    noise[np.diag_indices(len(grand))] *= 1 + trial.ridge
-    slopes = scipy.linalg.solve(noise, (of_class - grand).T, assume_a="pos")
-    offsets = -0.5 * np.einsum("cd,dc->c", of_class - grand, slopes)
-    offsets[there.sum(axis=0) == 0] = -20  # a class that nobody taught
+    noise[np.diag_indices(len(grand))] *= 1 + ridge
+    return Spread(grand, of_class, there.sum(axis=0) > 0, noise)
+
+
+Ask = Callable[[np.ndarray], np.ndarray]
+
+
+def without(trial: Trial, out: frozenset[str]) -> Ask:
+    """Train a head on all corpora but some; it gives probabilities of states."""
+    return discriminant(trial, out) if trial.head == "discriminant" else trained(trial, out)
+
+
+def discriminant(trial: Trial, out: frozenset[str]) -> Ask:
+    """Train a linear discriminant, from the sums of the corpora that are heard."""
+    spread = spread_of(trial, out, trial.ridge)
+    apart = spread.of_class - spread.grand
+    slopes = scipy.linalg.solve(spread.noise, apart.T, assume_a="pos")
+    offsets = -0.5 * np.einsum("cd,dc->c", apart, slopes)
+    offsets[~spread.taught] = -20
 
     def ask(states: np.ndarray) -> np.ndarray:
-        scores = (states - grand) @ slopes + offsets
+        scores = (states - spread.grand) @ slopes + offsets
         return scipy.special.softmax(scores.astype(float), axis=1)
 
     return ask
 
 
+def scaling(trial: Trial, out: frozenset[str], x: np.ndarray) -> Ask:
+    """Find what brings states to a common scale: deviations, or the noise of a discriminant."""
+    if not trial.whiten:
+        mean, deviation = x.mean(axis=0), x.std(axis=0)
+        return lambda states: (states - mean) / deviation
+    spread = spread_of(dataclasses.replace(trial, balance="corpus"), out, trial.whiten)
+    root = scipy.linalg.cholesky(spread.noise, lower=True)
+
+    def scale(states: np.ndarray) -> np.ndarray:
+        centred = (states - spread.grand).T
+        return scipy.linalg.solve_triangular(root, centred, lower=True).T.astype(np.float32)
+
+    return scale
+
+
+def weights_of(labels: np.ndarray, corpus: np.ndarray, balance: str) -> np.ndarray:
+    """Weigh clips: every class counts the same, and of each every clip, corpus or language."""
+    group = corpus
+    if balance == "language":
+        group = np.array([corpora.get(name).language for name in SEVEN])[corpus]
+    names = (
+        pd.Series(labels).astype(str)
+        if balance == "class"
+        else pd.Series([f"{label} {one}" for label, one in zip(labels, group, strict=True)])
+    )
+    inverse = 1 / names.map(names.value_counts()).to_numpy()
+    if balance == "clip":
+        return np.full(len(labels), 1 / len(labels))
+    of_class = np.bincount(labels, inverse, len(CLASSES))[labels]
+    return inverse / of_class / len(np.unique(labels))
+
+
+def trained(trial: Trial, out: frozenset[str]) -> Ask:
+    """Train a head clip by clip."""
+    table = clips()
+    corpus = pd.Index(SEVEN).get_indexer(table["corpus"])
+    heard = ~table["corpus"].isin(out).to_numpy()
+    labels = pd.Index(CLASSES).get_indexer(table["label"])[heard]
+    corpus, x = corpus[heard], heard_by(trial)[heard]
+    scale = scaling(trial, out, x)
+    x = scale(x)
+    if trial.centre:
+        for one in np.unique(corpus):
+            of_class = [
+                x[(corpus == one) & (labels == c)] for c in np.unique(labels[corpus == one])
+            ]
+            x[corpus == one] -= np.mean([rows.mean(axis=0) for rows in of_class], axis=0)
+    weights = weights_of(labels, corpus, trial.balance)
+    heads = {"logistic": regression, "network": network, "vectors": vectors}
+    head = heads[trial.head](trial, x, labels, corpus, weights)
+    return lambda states: head(scale(states))
+
+
+def regression(
+    trial: Trial, x: np.ndarray, labels: np.ndarray, corpus: np.ndarray, weights: np.ndarray
+) -> Ask:
+    """Train a logistic regression; robust: again, while corpora with a large loss weigh more."""
+    n_classes, (n_clips, width) = len(CLASSES), x.shape
+    targets = np.eye(n_classes, dtype=np.float32)[labels]
+    targets = targets * (1 - trial.smoothing) + trial.smoothing / n_classes
+    penalty = trial.ridge / n_clips
+    found = np.zeros((width + 1) * n_classes)
+
+    def logs(values: np.ndarray, states: np.ndarray) -> np.ndarray:
+        matrix = values.reshape(-1, n_classes).astype(np.float32)
+        return scipy.special.log_softmax(states @ matrix[:-1] + matrix[-1], axis=1)
+
+    def loss(values: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        of_class = logs(values, x)
+        entropy = -(targets * of_class).sum(axis=1)
+        truth = np.exp(of_class[np.arange(n_clips), labels])
+        pull = (np.exp(of_class) - targets) * weights[:, None]
+        total = weights @ entropy
+        if trial.focal:
+            rest = np.maximum(1 - truth, 1e-6)
+            total = weights @ (rest**trial.focal * entropy)
+            pull *= (
+                rest**trial.focal - trial.focal * rest ** (trial.focal - 1) * truth * np.log(truth)
+            )[:, None]
+        slopes = values.reshape(-1, n_classes)[:-1]
+        slope = np.vstack([x.T @ pull.astype(np.float32) + penalty * slopes, pull.sum(axis=0)])
+        return float(total + 0.5 * penalty * (slopes**2).sum()), slope.ravel().astype(float)
+
+    rounds, each = (8, 15) if trial.robust else (1, 80)
+    shares = np.ones(len(SEVEN))
+    for _ in range(rounds):
+        now = weights * shares[corpus]
+        options = {"maxiter": each, "gtol": 1e-5}
+        found = scipy.optimize.minimize(
+            loss, found, args=(now / now.sum(),), jac=True, method="L-BFGS-B", options=options
+        ).x
+        entropy = -logs(found, x)[np.arange(n_clips), labels]
+        of_corpus = np.bincount(corpus, weights * entropy, len(SEVEN))
+        shares *= np.exp(
+            trial.robust * of_corpus / np.maximum(np.bincount(corpus, weights, len(SEVEN)), 1e-9)
+        )
+    return lambda states: np.exp(logs(found, states).astype(float))
+
+
+def vectors(
+    trial: Trial, x: np.ndarray, labels: np.ndarray, _corpus: np.ndarray, weights: np.ndarray
+) -> Ask:
+    """Train support vectors; their decision values are taken for logarithms."""
+    model = SVC(C=1 / trial.ridge, kernel="rbf", cache_size=800)
+    model.fit(x, labels, sample_weight=weights * len(weights))
+
+    def ask(states: np.ndarray) -> np.ndarray:
+        found = np.full((len(states), len(CLASSES)), -20.0)
+        found[:, model.classes_] = model.decision_function(states)
+        return scipy.special.softmax(found, axis=1)
+
+    return ask
+
+
+def network(
+    trial: Trial, x: np.ndarray, labels: np.ndarray, corpus: np.ndarray, weights: np.ndarray
+) -> Ask:
+    """Train a hidden layer under strong dropout; an adversary tells corpora apart by it."""
+    keras: Any = backend.load()
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(x.shape[1:])
+    hidden = keras.layers.Dropout(0.5)(inputs)
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(128, activation="relu")(hidden))
+    answer = keras.layers.Dense(len(CLASSES), activation="softmax", name="answer")(hidden)
+    weight = trial.adversary  # forward nothing is changed; the slope comes back turned round
+    turned = keras.ops.stop_gradient((1 + weight) * hidden) - weight * hidden
+    origin = keras.layers.Dense(len(SEVEN), activation="softmax", name="origin")(turned)
+    model = keras.Model(inputs, {"answer": answer, "origin": origin})
+    targets = {"answer": labels, "origin": corpus}
+    shares = weights / weights.mean()
+    by_corpus = 1 / np.bincount(corpus, minlength=len(SEVEN))[corpus]
+    model.compile(
+        keras.optimizers.AdamW(1e-3, weight_decay=trial.ridge / len(x)),
+        loss=dict.fromkeys(targets, "sparse_categorical_crossentropy"),
+    )
+    model.fit(
+        x,
+        targets,
+        sample_weight={"answer": shares, "origin": by_corpus / by_corpus.mean()},
+        batch_size=64,
+        epochs=12,
+        verbose=0,
+    )
+    return lambda states: model.predict(states, batch_size=512, verbose=0)["answer"].astype(float)
+
+
 def left_out(trial: Trial, table: pd.DataFrame) -> pd.DataFrame:
     """Predict every corpus by a head that heard none of it, in the format of all predictions."""
-    asked = states_of(trial.encoder, trial.states, trial.asked_window, trial.asked)
+    asked = states_of(trial.encoder, trial.states, trial.part, trial.asked_window, trial.asked)
     if trial.only_late:
-        late_ones = states_of(trial.encoder, trial.states, trial.asked_window, "late")
+        late_ones = states_of(trial.encoder, trial.states, trial.part, trial.asked_window, "late")
         asked = np.where(np.isnan(late_ones), np.nan, asked)
     found = table[["clip_id", "speaker", "label", "corpus"]].assign(fold=0, seed=0)
     found[list(CLASSES)] = np.nan
@@ -313,13 +531,16 @@ def among_its_classes(predictions: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def of_corpora(predictions: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    """Give UAR of each corpus among its own classes, in percent."""
+    for name, rows in among_its_classes(predictions).groupby("corpus"):
+        truth, guess, _ = evaluation.decisions(rows, CLASSES)
+        yield str(name), 100 * balanced_accuracy_score(truth, guess)
+
+
 def summary(predictions: pd.DataFrame) -> dict[str, float]:
     """Give UAR of each corpus among its own classes, means over known and new ones, and ECE."""
-    own = among_its_classes(predictions)
-    row = {}
-    for name, rows in own.groupby("corpus"):
-        truth, guess, _ = evaluation.decisions(rows, CLASSES)
-        row[name] = 100 * balanced_accuracy_score(truth, guess)
+    row = dict(of_corpora(predictions))
     row["five"] = np.mean([row[name] for name in SEVEN if name not in NEW])
     row["two"] = np.mean([row[name] for name in NEW])
     row["all classes"] = 100 * np.mean(
@@ -337,15 +558,56 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
     return {name: round(float(value), 1) for name, value in row.items()}
 
 
+@functools.cache
+def twice_unheard(trial: Trial) -> dict[tuple[str, str], pd.DataFrame]:
+    """Answer about the second of any two corpora by a head that heard neither."""
+    table = clips()
+    asked = states_of(trial.encoder, trial.states, trial.part, trial.asked_window, trial.asked)
+    frame = table[["clip_id", "speaker", "label", "corpus"]].assign(fold=0, seed=0)
+    found = {}
+    for pair in itertools.combinations(SEVEN, 2):
+        ask = without(trial, frozenset(pair))
+        for other, name in (pair, pair[::-1]):
+            rows = (table["corpus"] == name).to_numpy()
+            answers = frame[rows].assign(fold=SEVEN.index(name))
+            answers[list(CLASSES)] = ask(asked[rows])
+            found[other, name] = answers
+    return found
+
+
+def chosen(names: Sequence[str], table: pd.DataFrame) -> dict[str, float]:
+    """Answer about each corpus by the trial that is best on the others, where none heard it."""
+    parts = []
+    for fold, name in enumerate(SEVEN):
+        scores = {}
+        for trial in names:
+            pairs = twice_unheard(TRIALS[trial])
+            others = pd.concat([pairs[name, other] for other in SEVEN if other != name])
+            scores[trial] = np.mean([uar for _, uar in of_corpora(others)])
+        best = TRIALS[max(scores, key=lambda trial: scores[trial])]
+        print(name, {trial: round(score, 1) for trial, score in scores.items()}, flush=True)
+        asked = states_of(best.encoder, best.states, best.part, best.asked_window, best.asked)
+        rows = (table["corpus"] == name).to_numpy()
+        found = table.loc[rows, ["clip_id", "speaker", "label", "corpus"]].assign(fold=fold, seed=0)
+        found[list(CLASSES)] = without(best, frozenset({name}))(asked[rows])
+        parts.append(found)
+    return summary(pd.concat(parts))
+
+
 def trials(names: Sequence[str]) -> None:
     """Run trials, all that are not in the table yet unless some are named."""
     file = paths().reports / "unheard" / "trials.csv"
     table = clips()
+    if names and names[0] == "chosen":
+        names, finalists = ["chosen on the six others"], names[1:]
     for name in names or TRIALS:
         known = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["trial"])
         if not names and name in set(known["trial"]):
             continue
-        row = {"trial": name, **summary(left_out(TRIALS[name], table))}
+        found = (
+            summary(left_out(TRIALS[name], table)) if name in TRIALS else chosen(finalists, table)
+        )
+        row = {"trial": name, **found}
         print(row, flush=True)
         known = pd.concat([known[known["trial"] != name], pd.DataFrame([row])])
         with writing(file) as temporary:
