@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import unheard
-from unheard import CLASSES, SEVEN, TRIALS
+from unheard import CLASSES, SEVEN
 
 from ser import evaluation
 from ser.export.writer import voices_in
@@ -44,27 +44,8 @@ Adapt = Callable[[np.ndarray, "np.ndarray | None", Knowledge, np.ndarray], np.nd
 
 def predict(home: Path) -> None:
     """Predict every corpus unheard, and learn from the six others, that one unheard as well."""
-    table = unheard.clips()
-    trial = TRIALS[CHOSEN]
-    states = unheard.states_of(trial.encoder, trial.states, trial.window, "none")
-    frame = table[["clip_id", "speaker", "label", "corpus"]].assign(fold=0, seed=0)
-
-    def answers(name: str, ask: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
-        rows = (table["corpus"] == name).to_numpy()
-        found = frame[rows].assign(fold=SEVEN.index(name))
-        found[list(CLASSES)] = ask(states[rows])
-        return found
-
-    pairs = {}
-    for one, other in itertools.combinations(SEVEN, 2):
-        ask = unheard.without(trial, frozenset({one, other}))
-        pairs[one, other], pairs[other, one] = answers(other, ask), answers(one, ask)
-    tested, knowledge = [], {}
-    for name in SEVEN:
-        others = pd.concat([pairs[name, other] for other in SEVEN if other != name])
-        knowledge[name] = learnt(others)
-        tested.append(answers(name, unheard.without(trial, frozenset({name}))))
-    found = pd.concat(tested).drop(columns="corpus")
+    knowledge = {name: learnt(unheard.twice_unheard(CHOSEN, name)) for name in SEVEN}
+    found = unheard.left_out(CHOSEN).drop(columns="corpus")
     found[list(CLASSES)] = found[list(CLASSES)].round(5)
     with writing(home / "predictions.csv") as temporary:
         found.to_csv(temporary, index=False)
