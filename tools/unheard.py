@@ -65,6 +65,7 @@ SETS = (
     ("whisper-base", "none"),
 )
 N_LATE = 150  # clips of a corpus that are asked about with noise in front
+N_RELEASED = 200  # clips of a new corpus that the released model is asked about
 PROMISED = (0.8, 0.7, 0.6)  # shares of the answers given that are to be right
 
 
@@ -506,7 +507,8 @@ def released() -> pd.DataFrame:
     """Answer about five corpora as its recipe's report does, about two by the released model."""
     five = predictions_of(paths().reports / RECIPE.name / "leave-one-corpus-out")
     table = clips()
-    new = table[table["corpus"].isin(NEW)].reset_index(drop=True)
+    new = table[table["corpus"].isin(NEW)].groupby("corpus").sample(N_RELEASED, random_state=0)
+    new = new.reset_index(drop=True)
     file = paths().processed / "unheard" / "released.npy"
     if not file.is_file():
         model = load_model(paths().models / RELEASED)
@@ -590,7 +592,7 @@ def calibration(names: Sequence[str]) -> pd.DataFrame:
         asked = among_its_classes(asked[asked["corpus"] == name])
         as_trained = evaluation.expected_calibration_error(asked, CLASSES)
         even = known.groupby("corpus").sample(400, replace=True, random_state=0)
-        even["seed"] = np.arange(len(even))  # clips of small corpora are in it twice
+        even["clip_id"] = np.arange(len(even)).astype(str)  # some are in it twice
         temperature = evaluation.fit_temperature(even, CLASSES)
         known, even, asked = (
             evaluation.with_temperature(some, CLASSES, temperature) for some in (known, even, asked)
