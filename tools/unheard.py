@@ -32,12 +32,10 @@ from ser import corpora, evaluation
 from ser.audio import decode, to_mono, to_waveform
 from ser.config import AudioConfig, AugmentationConfig, stable_hash
 from ser.corpora import metadata
-from ser.experiments import predictions_of, recipes
+from ser.experiments import recipes
 from ser.features import augment, encoders
-from ser.inference import load_model
-from ser.inference.bundle import read_card
 from ser.inference.speech import find_speech
-from ser.models import backend, pretrained
+from ser.models import pretrained
 from ser.project import SerError, paths, writing
 
 SEVEN = ("ased", "crema_d", "emodb", "ravdess", "savee", "tess", "urdu")
@@ -46,7 +44,6 @@ RATE_HZ = encoders.SAMPLE_RATE_HZ
 LONGEST = round(4.16 * RATE_HZ)  # samples that the released model hears at once
 RECIPE = dataclasses.replace(recipes.get("whisper-tiny-released"), corpora=SEVEN)
 CLASSES = RECIPE.classes
-RELEASED = "whisper-tiny"  # stands for a trial: the model as it is released
 STATES = {"whisper-tiny.en": (1, 2, 3), "whisper-base": (1, 2, 3, 4)}
 BATCH = 16
 VARIANT = AugmentationConfig(
@@ -65,7 +62,6 @@ SETS = (
     ("whisper-base", "none"),
 )
 N_LATE = 150  # clips of a corpus that are asked about with noise in front
-N_RELEASED = 200  # clips of a new corpus that the released model is asked about
 PROMISED = (0.8, 0.7, 0.6)  # shares of the answers given that are to be right
 
 
@@ -170,7 +166,7 @@ class Trial:
     part: str = "both"  # of the statistics: mean, deviation or both
     learnt: tuple[str, ...] = ("none",)  # changes of the clips that are learnt from
     asked: str = "none"  # change of the clips that are asked about
-    head: str = "logistic"  # or the nearest mean, a network
+    head: str = "logistic"  # or nearest, to the mean of a class
     balance: str = "corpus"  # what counts the same in a class: clip, corpus, language
     penalty: float = 300.0  # of coefficients
     whiten: float = 0.0  # by the noise of a discriminant, this share of each variance added to it
@@ -180,7 +176,6 @@ class Trial:
     smoothing: float = 0.0  # of labels
     focal: float = 0.0  # power of 1 - probability that a loss is weighed by
     robust: float = 0.0  # step of weights towards the corpora with the largest loss
-    adversary: float = 0.0  # weight of the gradient that hides which corpus a clip is of
 
 
 Ask = Callable[[np.ndarray], np.ndarray]
@@ -197,7 +192,6 @@ def vary(base: Trial, words: str, settings: dict[str, dict[str, Any]]) -> dict[s
 PLAIN = Trial()
 WHITE = Trial(whiten=1.0, between=10.0, penalty=100.0)
 NEAREST = Trial(head="nearest", whiten=1.0)
-NETWORK = Trial(head="network")
 VARIED = Trial(learnt=("none", "variant"))
 TRIALS: dict[str, Committee] = {
     "logistic regression": (PLAIN,),
@@ -251,15 +245,6 @@ TRIALS: dict[str, Committee] = {
         },
     ),
     **vary(
-        NETWORK,
-        "hidden layer of 128, half dropped",
-        {
-            "no adversary": {},
-            "adversary 0.1": {"adversary": 0.1},
-            "adversary 1": {"adversary": 1.0},
-        },
-    ),
-    **vary(
         PLAIN,
         "whisper-base",
         {
@@ -271,19 +256,11 @@ TRIALS: dict[str, Committee] = {
     ),
     "tiny.en and base side by side": (Trial(heard=(TINY, BASE)),),
     "tiny.en and base averaged": (PLAIN, Trial(heard=(BASE,))),
-    "tiny.en and base averaged, a regression and a network of each": (
-        *(PLAIN, Trial(heard=(BASE,))),
-        *(NETWORK, Trial(heard=(BASE,), head="network")),
-    ),
     "tiny.en with and without variants and base averaged": (
         *(PLAIN, VARIED),
         Trial(heard=(BASE,)),
     ),
     "tiny.en with variants and base averaged": (VARIED, Trial(heard=(BASE,))),
-    "tiny.en with variants, a regression and a network": (
-        VARIED,
-        dataclasses.replace(NETWORK, learnt=("none", "variant")),
-    ),
 }
 
 
@@ -369,7 +346,7 @@ def taught(trial: Trial, out: frozenset[str]) -> Ask:
     if trial.centre:
         x -= np.nanmean(of_each(x, labels, corpus), axis=1)[corpus]
     lesson = Lesson(x, labels, corpus, weights_of(labels, groups[trial.balance]))
-    head = {"logistic": logistic, "nearest": nearest, "network": network}[trial.head](trial, lesson)
+    head = {"logistic": logistic, "nearest": nearest}[trial.head](trial, lesson)
     return lambda states: head(scale(states))
 
 
@@ -440,37 +417,6 @@ def logistic(trial: Trial, lesson: Lesson) -> Ask:
     )
 
 
-def network(trial: Trial, lesson: Lesson) -> Ask:
-    """Train a hidden layer under strong dropout; an adversary tells corpora apart by it."""
-    keras: Any = backend.load()
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input(lesson.x.shape[1:])
-    hidden = keras.layers.Dropout(0.5)(inputs)
-    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(128, activation="relu")(hidden))
-    answer = keras.layers.Dense(len(CLASSES), activation="softmax", name="answer")(hidden)
-    weight = trial.adversary  # forward nothing is changed; the slope comes back turned round
-    turned = keras.ops.stop_gradient((1 + weight) * hidden) - weight * hidden
-    origin = keras.layers.Dense(len(SEVEN), activation="softmax", name="origin")(turned)
-    model = keras.Model(inputs, {"answer": answer, "origin": origin})
-    by_corpus = 1 / np.bincount(lesson.corpus, minlength=len(SEVEN))[lesson.corpus]
-    model.compile(
-        keras.optimizers.AdamW(1e-3, weight_decay=0.01),
-        loss=dict.fromkeys(("answer", "origin"), "sparse_categorical_crossentropy"),
-    )
-    model.fit(
-        lesson.x,
-        {"answer": lesson.labels, "origin": lesson.corpus},
-        sample_weight={
-            "answer": lesson.weights / lesson.weights.mean(),
-            "origin": by_corpus / by_corpus.mean(),
-        },
-        batch_size=64,
-        epochs=12,
-        verbose=0,
-    )
-    return lambda x: np.log(model.predict(x, batch_size=512, verbose=0)["answer"].astype(float))
-
-
 def answers(committee: Committee, out: frozenset[str]) -> pd.DataFrame:
     """Answer about corpora by heads that heard none of them.
 
@@ -502,40 +448,13 @@ def among_its_classes(predictions: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-@functools.cache
-def released() -> pd.DataFrame:
-    """Answer about five corpora as its recipe's report does, about two by the released model."""
-    five = predictions_of(paths().reports / RECIPE.name / "leave-one-corpus-out")
-    table = clips()
-    new = table[table["corpus"].isin(NEW)].groupby("corpus").sample(N_RELEASED, random_state=0)
-    new = new.reset_index(drop=True)
-    file = paths().processed / "unheard" / "released.npy"
-    if not file.is_file():
-        model = load_model(paths().models / RELEASED)
-        found = [model.predict(clip).probabilities for clip in tqdm(metadata.clip_paths(new))]
-        np.save(file, [[some.get(name, 0.0) for name in CLASSES] for some in found])
-    two = new[["clip_id", "speaker", "label"]].assign(fold=0, seed=0)
-    two[list(CLASSES)] = np.load(file)
-    two = two[two[list(CLASSES)].sum(axis=1) > 0]  # in the others nobody was heard
-    hot = 1 / read_card(paths().models / RELEASED)["temperature"]  # as the five are
-    both = pd.concat([five, evaluation.with_temperature(two, CLASSES, hot)])
-    return both.assign(corpus=both["clip_id"].str.partition("/")[0])
-
-
 def left_out(name: str) -> pd.DataFrame:
     """Answer about every corpus by heads that heard the others."""
-    if name == RELEASED:
-        return released()
     return pd.concat([answers(TRIALS[name], frozenset({one})) for one in SEVEN])
 
 
 def twice_unheard(name: str, corpus: str) -> pd.DataFrame:
-    """Answer about all corpora but one by heads that heard neither them nor it.
-
-    Those of the released recipe heard it where it is one of the five.
-    """
-    if name == RELEASED:
-        return released()[released()["corpus"] != corpus]
+    """Answer about all corpora but one by heads that heard neither them nor it."""
     pairs = [frozenset({corpus, other}) for other in SEVEN if other != corpus]
     found = pd.concat([answers(TRIALS[name], pair) for pair in pairs])
     return found[found["corpus"] != corpus]
@@ -637,7 +556,7 @@ def main() -> int:
         row = {"trial": "chosen on the six others", **summary(chosen(names))}
         keep("trials.csv", pd.DataFrame([row]))
     else:
-        for name in names or (*TRIALS, RELEASED):
+        for name in names or TRIALS:
             row = {"trial": name, **summary(left_out(name))}
             print(row, flush=True)
             keep("trials.csv", pd.DataFrame([row]))
