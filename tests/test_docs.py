@@ -188,5 +188,5 @@ def test_its_numbers_are_those_of_the_reports(site):
             continue
         uar = json.loads(file.read_text())["uar"]["mean"]
         text = (folder / "results" / f"{protocol}.html").read_text(encoding="utf-8")
-        row = next(row for row in text.split("<tr") if f'recipes.html#{recipe}"' in row)
+        row = next(row for row in text.split("<tr") if f'<span class="pre">{recipe}</span>' in row)
         assert f"<strong>{100 * uar:.1f}</strong>" in row, file
