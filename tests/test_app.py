@@ -25,7 +25,7 @@ gradio = pytest.importorskip("gradio", reason="needs the extra `app`")
 
 import httpx  # noqa: E402  Gradio brings it
 
-from ser.inference import guard  # noqa: E402
+from ser.inference import guard, server  # noqa: E402
 from ser.inference import page as app  # noqa: E402
 
 CLASSES = "|".join(load_model(SMALL).classes)
@@ -48,7 +48,7 @@ def free_port():
 @pytest.fixture(scope="module")
 def served():
     """The page, running on a free port."""
-    running = app.serve(load_model(SMALL), CARD, port=free_port(), wait=False)
+    running = server.serve(load_model(SMALL), CARD, port=free_port(), wait=False)
     yield running
     running.close()
     assert not running.folder.exists()
@@ -176,7 +176,7 @@ def test_a_port_that_is_taken_is_one_line():
         taken.listen()
         port = taken.getsockname()[1]
         with one_line(f"port {port} of 127.0.0.1 cannot be opened", "--port"):
-            app.serve(load_model(SMALL), CARD, port=port, wait=False)
+            server.serve(load_model(SMALL), CARD, port=port, wait=False)
 
 
 def test_a_recording_that_was_removed_must_be_sent_again(tmp_path):

@@ -206,11 +206,11 @@ def web_page(
     """Open a web page to record, upload and look; Ctrl-C ends."""
     if not 1 <= port <= 65_535:
         raise SerError(f"--port {port}: expected a number from 1 to 65535, such as 7860.")
-    from ser.inference import find_model, load_model, page
+    from ser.inference import find_model, load_model, page, server
 
     path = find_model(model)
     loaded = load_model(path)
-    page.serve(loaded, page.card_of(loaded, path), host=host, port=port)
+    server.serve(loaded, page.card_of(loaded, path), host=host, port=port)
 
 
 @app.command(epilog="Examples: ser export RUN --to my-model; ser export my-model --page my-page")
