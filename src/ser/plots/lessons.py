@@ -28,7 +28,6 @@ from ser.plots.style import (
 PART_COLOURS = {"train": BLUE, "validation": ORANGE, "test": VERMILION}
 _PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 _DYNAMIC_RANGE_DB = 80
-_LEAST_PICTURE = 20  # frames and features
 
 
 def spectrogram_grid(
