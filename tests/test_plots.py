@@ -359,6 +359,10 @@ def test_robustness_goes_from_top_to_bottom():
     np.testing.assert_allclose(second.get_xdata(), [0.7, 0.5, 0.3])
     assert (first.get_ydata() != second.get_ydata()).all()
     assert legend(ax) == ["first", "second", "chance (12.5 %)"]
+    asked_more = {"first": conditions().iloc[:2], "second": conditions(0.2)}
+    ax = plots.robustness(asked_more)
+    assert texts(ax.get_yticklabels()) == conditions()["condition"].tolist()
+    assert np.isnan(lines(ax)["first"].get_xdata()).tolist() == [False, False, True]
 
 
 def test_a_score_against_a_cost():

@@ -105,16 +105,17 @@ def robustness(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        Name of each model to its table, as `ser.studies.robustness.measure` gives it; with the same
-        conditions in the same order.
+        Name of each model to its table, as `ser.studies.robustness.measure` gives it; one that was
+        not asked under some condition has no point there.
     chance : float, optional
         UAR of guessing, 0 to 1; drawn as a line.
     """
     ax = new_axes(ax, height=5.5)
-    conditions = next(iter(tables.values()))["condition"].tolist()
+    conditions = list(pd.concat(list(tables.values()))["condition"].unique())
     y = np.arange(len(conditions))
     shifts = (np.arange(len(tables)) - (len(tables) - 1) / 2) * 0.22
-    for (name, table), shift, colour in zip(tables.items(), shifts, COLOURS, strict=False):
+    for (name, asked), shift, colour in zip(tables.items(), shifts, COLOURS, strict=False):
+        table = asked.set_index("condition").reindex(conditions)
         ax.hlines(y + shift, table["low"], table["high"], color=colour, linewidth=1.5)
         ax.plot(table["uar"], y + shift, "o", color=colour, label=name)
     chance_line(ax, chance, which="x")
