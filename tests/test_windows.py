@@ -11,7 +11,7 @@ from ser.audio import decode, to_waveform
 from ser.config import AudioConfig, to_dict
 from ser.inference import speech as detection
 from ser.inference.model import Model
-from ser.inference.speech import BEGINS, find_speech, has_speech, speech_probability
+from ser.inference.speech import AROUND_S, BEGINS, find_speech, has_speech, speech_probability
 from ser.project import AudioError
 
 RATE = 16_000
@@ -59,6 +59,17 @@ def test_speech_is_found_where_it_is(speech):
     assert inside[speaking].mean() > 0.85
     assert inside[~speaking].mean() < 0.25
     assert all(a[1] < b[0] for a, b in itertools.pairwise(found))
+
+
+def test_margins_meet_in_the_middle_of_a_pause():
+    speaking = np.repeat([0.0, 1.0, 0.0, 1.0, 0.0], [20, 20, 12, 20, 20])  # every 32 ms
+    near = detection.stretches(speaking, 2.944)
+    assert near == [pytest.approx((0.54, 1.38)), pytest.approx((1.564, 2.404))]
+    around = detection.stretches(speaking, 2.944, 0.3)
+    assert around == [pytest.approx((0.34, 1.472)), pytest.approx((1.472, 2.604))]
+    assert detection.stretches(speaking, 2.4, 0.7)[0][0] == 0
+    assert detection.stretches(speaking, 2.4, 0.7)[-1][1] == 2.4
+    assert detection.stretches(np.zeros(9), 0.288, 0.3) == []
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100])
@@ -132,7 +143,7 @@ def test_a_short_recording_is_one_segment_and_its_answer(model, speech):
 
 
 def test_neighbours_with_one_answer_are_one_segment(model, speech):
-    found, stretches = model.predict(speech, RATE).segments, find_speech(speech, RATE)
+    found, stretches = model.predict(speech, RATE).segments, find_speech(speech, RATE, AROUND_S)
     edges = [(segment.start_s, segment.end_s) for segment in found]
     np.testing.assert_allclose(edges, stretches, atol=1e-3)
 

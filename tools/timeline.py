@@ -12,6 +12,7 @@ Writes ``reports/timeline.json``.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +25,7 @@ from ser.config import AudioConfig
 from ser.corpora import metadata
 from ser.inference import Model, load_model, speech
 from ser.inference import model as answering
-from ser.project import paths, write_json
+from ser.project import paths, read_json, write_json
 
 RATE_HZ = 16_000
 CHOOSING = ("ased", "crema_d", "savee")
@@ -34,16 +35,19 @@ PAUSE_S = (0.1, 2.0)
 FAINT = 10 ** (-70 / 20)
 STEPS = 100  # a second, in which time is counted
 NOW: dict[str, float] = {}
-RULES = {
-    "as it is": NOW,
-    "pauses from 0.2 s": {"SHORTEST_PAUSE_S": 0.2},
-    "pauses from 0.1 s": {"SHORTEST_PAUSE_S": 0.1},
-    "margins of 0.2 s": {"MARGIN_S": 0.2},
-    "margins of 0.2 s, pauses from 0.2 s": {"MARGIN_S": 0.2, "SHORTEST_PAUSE_S": 0.2},
-    "speech from 0.1 s": {"SHORTEST_SPEECH_S": 0.1},
-    "speech begins and ends at 0.2": {"BEGINS": 0.2, "ENDS": 0.2},
-    "windows of 4 s": {"WINDOW_S": 4.0},
-    "windows of 1.5 s": {"WINDOW_S": 1.5},
+BEFORE = {"AROUND_S": 0.1}
+RULES: dict[str, dict[str, float]] = {
+    "margins of 0.1 s": BEFORE,
+    "margins of 0.3 s": {"AROUND_S": 0.3},
+    "margins of 0.5 s": {"AROUND_S": 0.5},
+    "margins of 0.3 s, windows of 4 s": {"AROUND_S": 0.3, "WINDOW_S": 4.0},
+    "margins of 0.3 s, pauses from 0.1 s": {"AROUND_S": 0.3, "SHORTEST_PAUSE_S": 0.1},
+    "margins of 0.3 s, speech begins at 0.2 and ends at 0.1": {
+        "AROUND_S": 0.3,
+        "BEGINS": 0.2,
+        "ENDS": 0.1,
+    },
+    "margins of 0.2 s": {"AROUND_S": 0.2},
 }
 Rule = dict[str, float]
 Recording = tuple[np.ndarray, list[tuple[float, float, str]]]
@@ -86,10 +90,12 @@ def counted(answer: Any, clips: list[tuple[float, float, str]], duration_s: floa
 
 def measured(model: Model, joined: list[Recording], rule: Rule) -> dict[str, float]:
     """Give what a rule comes to, in percent."""
-    detector = {name: value for name, value in rule.items() if name != "WINDOW_S"}
-    window_s = rule.get("WINDOW_S", answering.WINDOW_S)
     totals = np.zeros(6)
-    with patch.multiple(speech, **detector), patch.object(answering, "WINDOW_S", window_s):
+    with contextlib.ExitStack() as stack:
+        for name, value in rule.items():
+            for module in (speech, answering):
+                if hasattr(module, name):
+                    stack.enter_context(patch.object(module, name, value))
         for samples, clips in joined:
             answer = model.predict(samples, RATE_HZ)
             totals += counted(answer, clips, len(samples) / RATE_HZ)
@@ -107,19 +113,21 @@ def main() -> int:
     """Compare rules, and report the present one."""
     table = metadata.read_table()
     model = load_model("whisper-tiny")
-    report: dict[str, Any] = {"rules": {}, "corpora": {}}
+    file = paths().reports / "timeline.json"
+    report: dict[str, Any] = read_json(file) if file.is_file() else {"rules": {}, "corpora": {}}
     joined = {name: recordings(table, model, name) for name in (*CHOOSING, *REPORTED)}
     chosen_by = [recording for name in CHOOSING for recording in joined[name]]
     for name in sys.argv[1:] or RULES:
         report["rules"][name] = measured(model, chosen_by, RULES[name])
         print(name, report["rules"][name], flush=True)
+        write_json(file, report)
     for name in (*CHOOSING, *REPORTED):
         report["corpora"][name] = measured(model, joined[name], NOW)
         print(name, report["corpora"][name], flush=True)
     rest = [recording for name in REPORTED for recording in joined[name]]
     report["reported"] = {"corpora": list(REPORTED), **measured(model, rest, NOW)}
     print(report["reported"])
-    write_json(paths().reports / "timeline.json", report)
+    write_json(file, report)
     return 0
 
 

@@ -14,6 +14,7 @@ const ENDS = 0.35;
 const SHORTEST_SPEECH_S = 0.25;
 const SHORTEST_PAUSE_S = 0.3;
 const MARGIN_S = 0.1;
+const AROUND_S = 0.3; // the same on a timeline
 
 const WINDOW_S = 3;
 export const HOP_S = 0.5;
@@ -72,8 +73,8 @@ async function hasSpeech(listen, samples, rate) {
   return found.some((probability) => probability >= BEGINS);
 }
 
-/** Find where somebody speaks: pairs of seconds. */
-async function findSpeech(listen, samples, rate) {
+/** Find where somebody speaks: pairs of seconds, none of which overlaps the next. */
+async function findSpeech(listen, samples, rate, margin = MARGIN_S) {
   const step = CHUNK / VAD_RATE_HZ;
   const duration = samples.length / rate;
   const found = [];
@@ -87,9 +88,11 @@ async function findSpeech(listen, samples, rate) {
     if (last && start - last[1] < SHORTEST_PAUSE_S) last[1] = end;
     else found.push([start, end]);
   }
-  return found
-    .filter(([start, end]) => end - start >= SHORTEST_SPEECH_S)
-    .map(([start, end]) => [Math.max(0, start - MARGIN_S), Math.min(duration, end + MARGIN_S)]);
+  const kept = found.filter(([start, end]) => end - start >= SHORTEST_SPEECH_S);
+  return kept.map(([start, end], i) => [
+    Math.max(i ? (kept[i - 1][1] + start) / 2 : 0, start - margin),
+    Math.min(i + 1 < kept.length ? (end + kept[i + 1][0]) / 2 : duration, end + margin),
+  ]);
 }
 
 // Windows -------------------------------------------------------------------------------------------
@@ -196,7 +199,7 @@ export async function predict(model, listen, mono, rate, { truncated, progress }
   let segments = [];
   let attention = null;
   if (inWindows) {
-    const stretches = silent ? [] : await findSpeech(listen, listened, VAD_RATE_HZ);
+    const stretches = silent ? [] : await findSpeech(listen, listened, VAD_RATE_HZ, AROUND_S);
     segments = await segmentsOf(model, heard, hertz, stretches, progress);
   } else if (!silent) {
     const stretches = await findSpeech(listen, listened, VAD_RATE_HZ);

@@ -16,7 +16,7 @@ import numpy as np
 from ser.audio import clipped_share, loudest, open_any, to_mono, warnings_about
 from ser.config import AudioConfig, from_dict
 from ser.inference import voice
-from ser.inference.speech import BEGINS, find_speech, speech_probability, stretches
+from ser.inference.speech import AROUND_S, BEGINS, find_speech, speech_probability, stretches
 from ser.inference.windows import (
     WINDOW_S,
     Hear,
@@ -249,7 +249,7 @@ class Model:
         attention = None
         if in_windows:
             window_s = min(WINDOW_S, self.longest_s)
-            spoken = [] if silent else find_speech(samples, rate)
+            spoken = [] if silent else find_speech(samples, rate, AROUND_S)
             segments = segments_of(self._answer, self.classes, samples, rate, spoken, window_s)
         else:
             segments, attention = self._as_one(samples, rate, silent)

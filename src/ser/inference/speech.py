@@ -9,6 +9,7 @@ goes with it. Its own package needs PyTorch.
 from __future__ import annotations
 
 import functools
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ BEGINS, ENDS = 0.5, 0.35  # probabilities, as Silero's own script has them
 SHORTEST_SPEECH_S = 0.25
 SHORTEST_PAUSE_S = 0.3
 MARGIN_S = 0.1
+AROUND_S = 0.3  # the same on a timeline: less, and answers differ from those to a clip alone
 
 
 @functools.cache
@@ -61,14 +63,18 @@ def has_speech(samples: np.ndarray, sample_rate_hz: float) -> bool:
     return bool((speech_probability(samples, sample_rate_hz) >= BEGINS).any())
 
 
-def find_speech(samples: np.ndarray, sample_rate_hz: float) -> list[tuple[float, float]]:
+def find_speech(
+    samples: np.ndarray, sample_rate_hz: float, margin_s: float = MARGIN_S
+) -> list[tuple[float, float]]:
     """Find where somebody speaks."""
     probabilities = speech_probability(samples, sample_rate_hz)
-    return stretches(probabilities, len(samples) / sample_rate_hz)
+    return stretches(probabilities, len(samples) / sample_rate_hz, margin_s)
 
 
-def stretches(probabilities: np.ndarray, duration_s: float) -> list[tuple[float, float]]:
-    """Turn probabilities of speech into stretches of it, in seconds."""
+def stretches(
+    probabilities: np.ndarray, duration_s: float, margin_s: float = MARGIN_S
+) -> list[tuple[float, float]]:
+    """Turn probabilities of speech into stretches of it, in seconds; none overlaps the next."""
     step_s = CHUNK / VAD_RATE_HZ
     found: list[list[float]] = []
     speaking = False
@@ -81,8 +87,10 @@ def stretches(probabilities: np.ndarray, duration_s: float) -> list[tuple[float,
             found[-1][1] = end_s
         else:
             found.append([start_s, end_s])
+    kept = [(start, end) for start, end in found if end - start >= SHORTEST_SPEECH_S]
+    middles = [(end + start) / 2 for (_, end), (start, _) in itertools.pairwise(kept)]
+    edges = [0.0, *middles, duration_s]
     return [
-        (max(0.0, start - MARGIN_S), min(duration_s, end + MARGIN_S))
-        for start, end in found
-        if end - start >= SHORTEST_SPEECH_S
+        (max(before, start - margin_s), min(after, end + margin_s))
+        for (start, end), before, after in zip(kept, edges, edges[1:], strict=False)
     ]
