@@ -97,10 +97,13 @@ def test_variants_are_the_same_while_other_threads_draw_at_random():
             np.random.random()  # noqa: NPY002
 
     thread = threading.Thread(target=draw)
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # seconds: it gets to draw in the middle of a change
     thread.start()
     try:
         assert variants() == expected
     finally:
+        sys.setswitchinterval(often)
         done.set()
         thread.join()
 

@@ -241,6 +241,7 @@ TRIALS: dict[str, Committee] = {
         {
             "ridge 1": {},
             "ridge 10": {"whiten": 10.0},
+            "differences between corpora as noise, weight 3": {"between": 3.0},
             "differences between corpora as noise, weight 10": {"between": 10.0},
         },
     ),

@@ -5,9 +5,9 @@
 Heads as in ``tools/unheard.py`` (its trial CHOSEN), each asked about a corpus it never heard.
 What adaptation knows about voices comes from the six other corpora, each answered by a head that
 heard neither it nor the corpus under test; the temperature too. Clips of a speaker are drawn for
-adaptation, and the speaker's other clips are scored with it and without. Writes
-``reports/tuning/voices/``: ``predictions.csv``, ``knowledge.json`` and, from those two alone where
-they are there, ``adaptation.csv``.
+adaptation, and the speaker's other clips are scored with it and without. Writes into
+``reports/unheard/`` ``predictions.csv``, ``knowledge.json`` and, from those two alone where they
+are there, ``adaptation.csv``.
 
 With the folder of a report of leave-one-corpus-out the predictions are those of the report, and
 ``adaptation.csv`` goes there. What adaptation knows comes from the other corpora there too, but the
@@ -32,7 +32,7 @@ from ser.export.writer import voices_in
 from ser.inference import voice
 from ser.project import paths, read_json, shown, write_json, writing
 
-CHOSEN = "… differences between corpora as noise, weight 3"
+CHOSEN = "linear discriminant, differences between corpora as noise, weight 3"
 COUNTS = (1, 2, 5, 10, 20, 50)
 N_DRAWS = 24  # of a corpus, at least one of each speaker
 LEFT = 5  # clips of a speaker that must be left to be scored
@@ -156,7 +156,7 @@ def table_of(tested: pd.DataFrame, knowledge: dict[str, Knowledge]) -> Iterator[
 
 def main() -> int:
     """Predict, unless that is done, and adapt."""
-    home = Path(sys.argv[1]) if sys.argv[1:] else paths().reports / "tuning" / "voices"
+    home = Path(sys.argv[1]) if sys.argv[1:] else paths().reports / "unheard"
     if not sys.argv[1:] and not (home / "knowledge.json").is_file():
         predict(home)
     tested = pd.read_csv(home / "predictions.csv")

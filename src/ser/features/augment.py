@@ -7,12 +7,16 @@ machine, in any order, with any number of workers.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import soxr
@@ -183,19 +187,33 @@ def _speed(waveform: np.ndarray, rates: tuple[float, float], seed: int) -> np.nd
     return soxr.resample(waveform, rate, 1.0)
 
 
+class _Numpy:
+    """NumPy, with random numbers from a generator of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.RandomState(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@functools.cache
+def _drawing() -> list[tuple[Any, str]]:
+    """Name what audiomentations draws from: a module, and what it calls the generator there."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("audiomentations.")]
+    known = (("random", random), ("np", np))
+    return [(m, name) for m in ours for name, source in known if getattr(m, name, None) is source]
+
+
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Let audiomentations draw from global generators that are seeded, and put these back."""
-    with _BORROWED, warnings.catch_warnings():
+    """Let audiomentations draw from generators of its own: it takes whatever is global."""
+    own = {"random": random.Random(seed), "np": _Numpy(seed)}
+    with _BORROWED, warnings.catch_warnings(), contextlib.ExitStack() as until:
         warnings.filterwarnings("ignore", module="audiomentations")
-        states = random.getstate(), np.random.get_state()  # noqa: NPY002
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
+        for module, name in _drawing():
+            until.enter_context(mock.patch.object(module, name, own[name]))
+        yield
 
 
 def mask(batch: np.ndarray, config: MaskingConfig, *, rng: np.random.Generator) -> np.ndarray:
