@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-from ser.audio import decode, to_mono, to_waveform
+from ser.audio import load
 from ser.config import AudioConfig
 from ser.corpora import metadata
 from ser.inference import Model, load_model, speech
@@ -34,10 +34,10 @@ N_RECORDINGS, N_CLIPS = 6, 8  # of a corpus, of a recording
 PAUSE_S = (0.1, 2.0)
 FAINT = 10 ** (-70 / 20)
 STEPS = 100  # a second, in which time is counted
-NOW: dict[str, float] = {}
-BEFORE = {"AROUND_S": 0.1}
-RULES: dict[str, dict[str, float]] = {
-    "margins of 0.1 s": BEFORE,
+Rule = dict[str, float]
+NOW: Rule = {}
+RULES: dict[str, Rule] = {
+    "margins of 0.1 s": {"AROUND_S": 0.1},
     "margins of 0.3 s": {"AROUND_S": 0.3},
     "margins of 0.5 s": {"AROUND_S": 0.5},
     "margins of 0.3 s, windows of 4 s": {"AROUND_S": 0.3, "WINDOW_S": 4.0},
@@ -49,7 +49,6 @@ RULES: dict[str, dict[str, float]] = {
     },
     "margins of 0.2 s": {"AROUND_S": 0.2},
 }
-Rule = dict[str, float]
 Recording = tuple[np.ndarray, list[tuple[float, float, str]]]
 
 
@@ -63,8 +62,7 @@ def recordings(table: pd.DataFrame, model: Model, corpus: str) -> list[Recording
         if number % N_CLIPS == 0:
             found.append((np.zeros(0, np.float32), []))
         joined, clips = found[-1]
-        recording = decode(file)
-        x = to_waveform(to_mono(recording.samples), recording.sample_rate_hz, trimmed)
+        x = load(file, trimmed)
         alone = model.predict(x, RATE_HZ)
         pause = rng.normal(0, FAINT, round(rng.uniform(*PAUSE_S) * RATE_HZ))
         begin_s = (len(joined) + len(pause)) / RATE_HZ

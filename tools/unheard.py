@@ -29,7 +29,7 @@ from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
 from ser import corpora, evaluation
-from ser.audio import decode, to_mono, to_waveform
+from ser.audio import load, to_waveform
 from ser.config import AudioConfig, AugmentationConfig, stable_hash
 from ser.corpora import metadata
 from ser.experiments import recipes
@@ -133,12 +133,7 @@ def encode(encoder: str, change: str) -> np.ndarray:
 
     files = metadata.clip_paths(table)
     for clip in tqdm(wanted, desc=f"{encoder} {change}", mininterval=20):
-        recording = decode(files[clip])
-        x = to_waveform(
-            to_mono(recording.samples),
-            recording.sample_rate_hz,
-            AudioConfig(sample_rate_hz=RATE_HZ),
-        )
+        x = load(files[clip], AudioConfig(sample_rate_hz=RATE_HZ))
         if change in CHANGES:
             seed = hashlib.sha256(f"{table['pcm_sha256'][clip]} {change}".encode()).digest()
             x = CHANGES[change](x, np.random.default_rng(int.from_bytes(seed[:8], "little")))
@@ -193,6 +188,7 @@ PLAIN = Trial()
 WHITE = Trial(whiten=1.0, between=10.0, penalty=100.0)
 NEAREST = Trial(head="nearest", whiten=1.0)
 VARIED = Trial(learnt=("none", "variant"))
+OTHER = Trial(heard=(BASE,))
 TRIALS: dict[str, Committee] = {
     "logistic regression": (PLAIN,),
     **vary(
@@ -217,9 +213,9 @@ TRIALS: dict[str, Committee] = {
             "intercepts of each corpus in training": {"own_priors": True},
             "2 s of noise in front": {"asked": "late"},
             "the same clips as recorded": {"asked": "early"},
-            "variants in training": {"learnt": ("none", "variant")},
+            "variants in training": {"learnt": VARIED.learnt},
             "variants in training, 2 s of noise in front": {
-                "learnt": ("none", "variant"),
+                "learnt": VARIED.learnt,
                 "asked": "late",
             },
         },
@@ -256,12 +252,9 @@ TRIALS: dict[str, Committee] = {
         },
     ),
     "tiny.en and base side by side": (Trial(heard=(TINY, BASE)),),
-    "tiny.en and base averaged": (PLAIN, Trial(heard=(BASE,))),
-    "tiny.en with and without variants and base averaged": (
-        *(PLAIN, VARIED),
-        Trial(heard=(BASE,)),
-    ),
-    "tiny.en with variants and base averaged": (VARIED, Trial(heard=(BASE,))),
+    "tiny.en and base averaged": (PLAIN, OTHER),
+    "tiny.en with and without variants and base averaged": (PLAIN, VARIED, OTHER),
+    "tiny.en with variants and base averaged": (VARIED, OTHER),
 }
 
 

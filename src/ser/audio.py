@@ -106,12 +106,7 @@ def decode(path: Path | str | bytes, limits: Limits = Limits()) -> Recording:
                     int(claimed or 0) < STREAMED for claimed in CUT_SHORT.findall(file.extra_info)
                 )
             if file.format == "OGG" or not kept.frames:
-                for part in formats.unread(_content(source, path), file.format):
-                    try:
-                        with soundfile.SoundFile(part) as more:
-                            truncated |= _read_blocks(more, kept)
-                    except soundfile.LibsndfileError:
-                        truncated = True
+                truncated |= _read_rest(_content(source, path), file.format, kept)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
         kept, truncated = formats.decode(source, path, reason, limits)
@@ -133,6 +128,18 @@ def _read_blocks(file: soundfile.SoundFile, kept: Gathering) -> bool:
     for block in () if is_other else _blocks(file, max(1, AT_ONCE // file.channels)):
         kept.add(block)
     return is_other
+
+
+def _read_rest(data: bytes, kind: str, kept: Gathering) -> bool:
+    """Read what libsndfile leaves out, and say whether some of it cannot be joined."""
+    is_missing = False
+    for part in formats.unread(data, kind):
+        try:
+            with soundfile.SoundFile(part) as more:
+                is_missing |= _read_blocks(more, kept)
+        except soundfile.LibsndfileError:
+            is_missing = True
+    return is_missing
 
 
 def _content(source: Any, path: Path) -> bytes:

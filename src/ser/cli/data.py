@@ -1,6 +1,5 @@
 """Corpora, pretrained encoders, the metadata table, features."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -151,7 +150,7 @@ def features(
     """Compute the features of a recipe that are not cached yet."""
     from ser.cache import Cache
     from ser.corpora import metadata as table
-    from ser.corpora.folders import UNREAD, accounted
+    from ser.corpora.folders import accounted, with_unread
     from ser.features import dataset
     from ser.project import paths, shown
 
@@ -167,7 +166,7 @@ def features(
     result = dataset.build(clips, front_end, n_jobs=jobs, cluster=cluster)
     if result.losses:
         typer.echo(result.losses, err=True)
-    lost = Counter(clips.attrs["left_out"]) + Counter({UNREAD: len(result.problems)})
+    lost = with_unread(clips.attrs["left_out"], len(result.problems))
     typer.echo(accounted(result.shape[0], lost))
     typer.echo(
         f"{result.shape[0]} clips × {result.shape[1]} variants of {result.shape[2]} frames × "

@@ -1,6 +1,7 @@
 """Which files under a folder are recordings, and what becomes of each."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,11 @@ def losses(left_out: Mapping[str, Sequence[Any]]) -> list[str]:
     """Name what is left out, a line for each reason."""
     kinds = left_out.items()
     return [f"left out, {why} ({len(lost):,}): {some(lost)}" for why, lost in kinds if lost]
+
+
+def with_unread(left_out: Mapping[str, int], n_unread: int) -> dict[str, int]:
+    """Count clips that gave no features among what is left out."""
+    return dict(Counter(left_out) + Counter({UNREAD: n_unread}))
 
 
 def accounted(n_used: int, left_out: Mapping[str, int]) -> str:

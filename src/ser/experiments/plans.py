@@ -14,7 +14,7 @@ import pandas as pd
 
 from ser.config import Recipe, from_dict, stable_hash
 from ser.corpora import metadata
-from ser.corpora.folders import UNREAD
+from ser.corpora.folders import with_unread
 from ser.experiments import protocols, recipes
 from ser.features import dataset, extraction
 from ser.fingerprint import code_hash
@@ -65,7 +65,7 @@ class Plan:
 
     def files(self, n_lost: int) -> dict[str, Any]:
         """Account for every file found, `n_lost` clips of which gave no features."""
-        left_out = dict(Counter(self.left_out) + Counter({UNREAD: n_lost}))
+        left_out = with_unread(self.left_out, n_lost)
         n_found = len(self.table) + sum(self.left_out.values())
         return {"found": n_found, "used": len(self.table) - n_lost, "left_out": left_out}
 

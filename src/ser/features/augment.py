@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import soxr
@@ -30,6 +29,7 @@ AUGMENTATION_VERSION = f"1-audiomentations-{version('audiomentations')}"
 CHANGES = ("stretch", "pitch", "shift", "room", "band_pass", "gain", "noise", "speed")
 
 _BORROWED = threading.Lock()
+_GLOBAL = {"random": random, "np": np}  # as audiomentations imports them
 
 
 def variant(
@@ -200,9 +200,8 @@ class _Numpy:
 @functools.cache
 def _drawing() -> list[tuple[Any, str]]:
     """Name what audiomentations draws from: a module, and what it calls the generator there."""
-    ours = [module for name, module in sys.modules.items() if name.startswith("audiomentations.")]
-    known = (("random", random), ("np", np))
-    return [(m, name) for m in ours for name, source in known if getattr(m, name, None) is source]
+    theirs = [m for name, m in sys.modules.items() if name.startswith("audiomentations.")]
+    return [(m, name) for m in theirs for name in _GLOBAL if getattr(m, name, 0) is _GLOBAL[name]]
 
 
 @contextlib.contextmanager
@@ -212,7 +211,8 @@ def _seeded(seed: int) -> Iterator[None]:
     with _BORROWED, warnings.catch_warnings(), contextlib.ExitStack() as until:
         warnings.filterwarnings("ignore", module="audiomentations")
         for module, name in _drawing():
-            until.enter_context(mock.patch.object(module, name, own[name]))
+            until.callback(setattr, module, name, _GLOBAL[name])
+            setattr(module, name, own[name])
         yield
 
 

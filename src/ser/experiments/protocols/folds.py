@@ -21,20 +21,10 @@ PARTS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """Three disjoint sets of clips.
+    """Three disjoint sets of clips, whose ids are sorted."""
 
-    Attributes
-    ----------
-    index : int
-        From 0.
-    name : str
-        What is tested, for plots and reports.
-    train, validation, test : tuple of str
-        Clip ids, sorted.
-    """
-
-    index: int
-    name: str
+    index: int  # from 0
+    name: str  # what is tested, for plots and reports
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
