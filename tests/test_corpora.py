@@ -206,7 +206,7 @@ def test_every_corpus_says_where_it_comes_from():
     assert corpora.labels("emodb")[-1] == "boredom"
 
 
-def test_adding_a_corpus_is_its_file(monkeypatch, tmp_path):
+def test_adding_a_corpus_is_its_file(root, monkeypatch, tmp_path):
     text = (base.FOLDER / "tess.toml").read_text(encoding="utf-8")
     (tmp_path / "newcomer.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(base, "FOLDER", tmp_path)
